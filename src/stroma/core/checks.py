@@ -1,0 +1,107 @@
+"""Checks of settings, each done once at the edge (a constructor, a loader), never in a hot path.
+
+Each takes the argument's name, its value and its owner, returns the normalised value, and raises
+an error that names all three.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
+
+from stroma.core.errors import ArgumentError, ArgumentTypeError, did_you_mean
+
+T = TypeVar("T")
+
+
+def check_int(name: str, value: Any, *, owner: str, minimum: int | None = None) -> int:
+    """`value` as an int (NumPy integers and whole floats count), at least `minimum`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        if not (isinstance(value, float) and value.is_integer()):
+            raise ArgumentTypeError(
+                f"{owner}: {name} must be a whole number, got {value!r} ({type(value).__name__})",
+                where=f"{owner}({name}=...)",
+                why=f"{name} counts something",
+                fix=f"{owner}({name}={minimum if minimum is not None else 1})",
+            ) from None
+        number = int(value)
+    if isinstance(value, bool):
+        raise ArgumentTypeError(
+            f"{owner}: {name} must be a whole number, got {value!r}", where=f"{owner}({name}=...)"
+        )
+    if minimum is not None and number < minimum:
+        raise ArgumentError(
+            f"{owner}: {name} must be {minimum} or more, got {number}",
+            where=f"{owner}({name}=...)",
+            why=f"{name} below {minimum} leaves nothing to compute",
+            fix=f"{owner}({name}={max(minimum, 1)})",
+        )
+    return number
+
+
+def check_positive_int(name: str, value: Any, *, owner: str) -> int:
+    """`value` as an int of at least 1."""
+    return check_int(name, value, owner=owner, minimum=1)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    owner: str,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    exclusive: bool = False,
+) -> float:
+    """`value` as a finite float in [minimum, maximum], or in the open interval when `exclusive`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"{owner}: {name} must be a number, got {value!r} ({type(value).__name__})",
+            where=f"{owner}({name}=...)",
+        ) from None
+    inside = minimum < number < maximum if exclusive else minimum <= number <= maximum
+    if math.isnan(number) or not inside:
+        left, right = ("(", ")") if exclusive else ("[", "]")
+        raise ArgumentError(
+            f"{owner}: {name} must lie in {left}{minimum:g}, {maximum:g}{right}, got {value!r}",
+            where=f"{owner}({name}=...)",
+            why="outside this range the result is not defined",
+            fix=f"give {name} a value in that range",
+        )
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Collection[T], *, owner: str) -> T:
+    """`value` when it is one of `choices`."""
+    if value in choices:
+        return value  # type: ignore[no-any-return]  # membership says it is a T
+    listed = ", ".join(repr(choice) for choice in choices)
+    hint = did_you_mean(value, [str(c) for c in choices]) if isinstance(value, str) else ""
+    raise ArgumentError(
+        f"{owner}: {name} must be one of {listed}; got {value!r}.{hint}",
+        where=f"{owner}({name}=...)",
+        why=f"{name} has only these meanings",
+        fix=f"{owner}({name}={next(iter(choices))!r})",
+    )
+
+
+def check_tuple(
+    name: str, value: Any, length: int, *, owner: str, minimum: int = 1
+) -> tuple[int, ...]:
+    """`value`, an int or `length` ints, as a tuple of `length` ints of at least `minimum`."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != length:
+            raise ArgumentError(
+                f"{owner}: {name} must be one number or {length}, got {tuple(value)}",
+                where=f"{owner}({name}=...)",
+                why=f"there are {length} spatial axes",
+                fix=f"{owner}({name}={tuple([value[0] if value else minimum] * length)})",
+            )
+        return tuple(check_int(name, item, owner=owner, minimum=minimum) for item in value)
+    return (check_int(name, value, owner=owner, minimum=minimum),) * length

@@ -1,0 +1,118 @@
+"""Objects that remember how they were made, so that nobody writes `get_config`.
+
+`Configurable` wraps each subclass's `__init__` once, at class creation, to note the arguments it
+was called with. `get_config()` gives them back, serialised; `from_config` is `cls(**config)`. A
+user's class in Keras' style, with its own `get_config` over `super().get_config()`, gets from
+`super()` exactly what the class above it was given, as in Keras.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from stroma.core.registry import registries
+
+
+class Configurable:
+    """Base of everything that has a config: layers, initializers, losses, optimizers, ..."""
+
+    _arguments: dict[type, dict[str, Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _noting_arguments(cls, cls.__dict__["__init__"])  # type: ignore[method-assign]
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments as given (not serialised), defaults filled in, of the most derived class."""
+        return dict(self._noted(type(self)))
+
+    def _noted(self, cls: type) -> dict[str, Any]:
+        noted = self.__dict__.get("_arguments", {})
+        for base in cls.__mro__:
+            if base in noted:
+                return noted[base]  # type: ignore[no-any-return]
+        return {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain data: `type(self).from_config` makes an equal object."""
+        overriding = [
+            cls
+            for cls in type(self).__mro__
+            if "get_config" in cls.__dict__
+            and issubclass(cls, Configurable)
+            and cls is not Configurable
+        ]
+        if overriding:  # called through super(): answer for the class above the last override
+            above = overriding[-1].__mro__[1]
+            return {name: serialise(value) for name, value in self._noted(above).items()}
+        return {name: serialise(value) for name, value in self.arguments().items()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """An object made with the arguments in `config`."""
+        return cls(**config)
+
+
+def _noting_arguments(cls: type, init: Any) -> Any:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        noted = self.__dict__.setdefault("_arguments", {})
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError:
+            init(self, *args, **kwargs)  # the call itself explains what is wrong
+            raise
+        bound.apply_defaults()
+        values: dict[str, Any] = {}
+        for name, value in list(bound.arguments.items())[1:]:
+            kind = signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                values.update(value)
+            else:
+                values[name] = list(value) if kind is inspect.Parameter.VAR_POSITIONAL else value
+        noted[cls] = values
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+def serialise(value: Any) -> Any:
+    """`value` as plain data (JSON's types), the way Keras' files write it."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [serialise(item) for item in value]
+    if isinstance(value, dict):
+        return {key: serialise(item) for key, item in value.items()}
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    for registry in registries().values():
+        if (name := registry.name_of(value)) is not None:  # a registered function
+            return name
+        if (name := registry.name_of(type(value))) is not None:
+            return {
+                "module": registry.keras_module,
+                "class_name": name,
+                "config": value.get_config(),
+                "registered_name": None,
+            }
+    if isinstance(value, Configurable):
+        return {
+            "module": None,
+            "class_name": type(value).__name__,
+            "config": value.get_config(),
+            "registered_name": type(value).__name__,
+        }
+    return getattr(value, "__name__", repr(value))
