@@ -1,1 +1,1 @@
-"""Floor 0: what every room stands on. Layers, symbolic tensors, names, checks, errors, seeds, plain records."""
+"""Floor 0: what every room stands on. Layers, symbolic tensors, names, checks, errors."""

@@ -29,7 +29,7 @@ class Configurable:
             cls.__init__ = _noting_arguments(cls, cls.__dict__["__init__"])  # type: ignore[method-assign]
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments as given (not serialised), defaults filled in, of the most derived class."""
+        """The arguments as given, defaults filled in, of the most derived class."""
         return dict(self._noted(type(self)))
 
     def _noted(self, cls: type) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Configurable:
         return {}
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain data: `type(self).from_config` makes an equal object."""
+        """The constructor's arguments as plain data: `from_config` makes an equal object."""
         overriding = [
             cls
             for cls in type(self).__mro__
@@ -63,7 +63,7 @@ def _noting_arguments(cls: type, init: Any) -> Any:
     signature = inspect.signature(init)
 
     @functools.wraps(init)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def noting_init(self: Any, *args: Any, **kwargs: Any) -> None:
         noted = self.__dict__.setdefault("_arguments", {})
         try:
             bound = signature.bind(self, *args, **kwargs)
@@ -81,7 +81,7 @@ def _noting_arguments(cls: type, init: Any) -> Any:
         noted[cls] = values
         init(self, *args, **kwargs)
 
-    return __init__
+    return noting_init
 
 
 def serialise(value: Any) -> Any:

@@ -41,6 +41,6 @@ def check_name(name: str, *, owner: str) -> str:
     raise ArgumentError(
         f"{owner}: {name!r} cannot be a layer's name",
         where=f"{owner}(name=...)",
-        why="names become keys in files: letters, digits, '_', '-', ' ' and single dots for nesting",
+        why="names become keys in files: letters, digits, '_-', space, single dots for nesting",
         fix=f"{owner}(name={re.sub(r'[^A-Za-z0-9_]+', '_', str(name)).strip('_') or 'layer'!r})",
     )

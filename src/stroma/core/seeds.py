@@ -1,4 +1,4 @@
-"""Randomness as a function of position: hashes of (seed, step, rank, ...) instead of hidden state."""
+"""Randomness as a function of position: hashes of (seed, step, rank) instead of hidden state."""
 
 from __future__ import annotations
 
