@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from stroma.core.errors import ArgumentError, ArgumentTypeError, did_you_mean
 
 T = TypeVar("T")
+Entry = TypeVar("Entry")  # what a decorator receives keeps its own, narrower type
 
 
 class Registry(Generic[T]):
@@ -29,10 +30,10 @@ class Registry(Generic[T]):
         self._canonical: dict[int, str] = {}
         _all[kind] = self
 
-    def register(self, *names: str) -> Callable[[T], T]:
+    def register(self, *names: str) -> Callable[[Entry], Entry]:
         """Decorator: the first name is the canonical one, the others are aliases."""
 
-        def enter(thing: T) -> T:
+        def enter(thing: Any) -> Any:
             for name in names:
                 if self._table.get(name, thing) is not thing:
                     raise ArgumentError(f"{self.kind} {name!r} is registered twice")
