@@ -1,1 +1,475 @@
-"""placeholder."""
+"""Initial values of weights, looked up by name.
+
+An initializer is called with a shape in the **Keras view** of a weight (a convolution kernel is
+height, width, channels in, channels out) and gives a CPU tensor. Its random numbers come from its
+own generator, seeded when it is made: one object called twice gives the same values, and two
+objects made without a seed differ. With the same integer seed the values are those of Keras on
+torch, bit for bit, except where Keras' truncated normal lets a value escape (see there).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stroma.core.checks import check_choice, check_int, check_number
+from stroma.core.config import Configurable, serialise
+from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.number_formats import DTypeLike, as_dtype, at_least_float32
+from stroma.core.optional import require
+from stroma.core.registry import Registry, resolve
+from stroma.core.seeds import draw_seed
+
+Shape: TypeAlias = Sequence[int]
+Axes: TypeAlias = Sequence[int] | None
+Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg"]
+Distribution: TypeAlias = Literal["truncated_normal", "untruncated_normal", "uniform", "normal"]
+
+registry: Registry[type[Initializer]] = Registry("initializer", "keras.initializers")
+
+# Standard deviation of a standard normal cut off at two standard deviations.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+class Initializer(Configurable):
+    """Base of all initializers: override `__call__(shape, dtype=None)`.
+
+    A plain function `f(shape, dtype)` serves as well wherever an initializer is asked for.
+    """
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
+
+    def clone(self) -> Self:
+        """A new object made with the same arguments (without a seed it draws its own)."""
+        return self.from_config(self.get_config())
+
+
+@registry.register("Zeros", "zeros", "zero")
+class Zeros(Initializer):
+    """All zeros."""
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        return torch.zeros(tuple(shape), dtype=as_dtype(dtype), device="cpu")
+
+
+@registry.register("Ones", "ones", "one")
+class Ones(Initializer):
+    """All ones."""
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        return torch.ones(tuple(shape), dtype=as_dtype(dtype), device="cpu")
+
+
+@registry.register("Constant", "constant")
+class Constant(Initializer):
+    """One value everywhere, or an array that is broadcast to the shape.
+
+    Args:
+        value: A number, or nested lists or an array of numbers.
+
+    Example:
+        >>> Constant(2.0)((2,))
+        tensor([2., 2.])
+    """
+
+    def __init__(self, value: Any = 0.0) -> None:
+        if isinstance(value, dict):  # how Keras' files write an array
+            value = value["config"]["value"]
+        self.value = value
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        value = torch.as_tensor(self.value, dtype=as_dtype(dtype), device="cpu")
+        return value.broadcast_to(tuple(shape)).clone()
+
+
+@registry.register("Identity", "identity", "IdentityInitializer")
+class Identity(Initializer):
+    """`gain` on the diagonal of a matrix, zero elsewhere.
+
+    Raises: ShapeError: the shape is not that of a matrix.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        if len(shape) != 2:
+            raise ShapeError(
+                f"Identity: an identity matrix has 2 axes, got shape {tuple(shape)}",
+                where="Identity()(shape)",
+                fix="use 'orthogonal' for kernels of more axes",
+            )
+        return self.gain * torch.eye(*shape, dtype=as_dtype(dtype), device="cpu")
+
+
+class RandomInitializer(Initializer):
+    """Base of initializers that draw numbers.
+
+    Args:
+        seed: Whole number; None draws one from Python's `random`, once, here.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None:
+            seed = check_int("seed", seed, owner=type(self).__name__)
+        self.seed = draw_seed() if seed is None else seed
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator(device="cpu").manual_seed(self.seed & 0xFFFFFFFF)
+
+    def _uniform(self, shape: Shape, low: float, high: float, dtype: DTypeLike) -> Tensor:
+        wanted = as_dtype(dtype)
+        drawn = torch.rand(
+            tuple(shape) or (1,),  # as Keras, which draws a vector of one for a scalar
+            generator=self._generator(),
+            dtype=at_least_float32(wanted),
+            device="cpu",
+        )
+        return ((high - low) * drawn + low).reshape(tuple(shape)).to(wanted)
+
+    def _normal(self, shape: Shape, mean: float, stddev: float, dtype: DTypeLike) -> Tensor:
+        wanted = as_dtype(dtype)
+        return torch.normal(
+            mean,
+            stddev,
+            size=tuple(shape),
+            generator=self._generator(),
+            dtype=at_least_float32(wanted),
+            device="cpu",
+        ).to(wanted)
+
+    def _truncated(self, shape: Shape, mean: float, stddev: float, dtype: DTypeLike) -> Tensor:
+        """The first of four standard normal draws that lies within two standard deviations."""
+        wanted = as_dtype(dtype)
+        four = self._normal((*shape, 4), 0.0, 1.0, at_least_float32(wanted))
+        first = (four.abs() < 2).max(dim=-1, keepdim=True).indices
+        # All four miss for 4 values in a million; Keras returns such a value as it is.
+        drawn = four.gather(-1, first).squeeze(-1).clamp(-2, 2)
+        return (drawn * stddev + mean).to(wanted)
+
+
+@registry.register("RandomNormal", "random_normal", "normal")
+class RandomNormal(RandomInitializer):
+    """Normal numbers of the given mean and standard deviation."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = check_number("stddev", stddev, owner="RandomNormal", minimum=0)
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        return self._normal(shape, self.mean, self.stddev, dtype)
+
+
+@registry.register("TruncatedNormal", "truncated_normal")
+class TruncatedNormal(RandomInitializer):
+    """Normal numbers, those beyond two standard deviations drawn again.
+
+    `stddev` is that before the cut: the values have 0.88 of it.
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = check_number("stddev", stddev, owner="TruncatedNormal", minimum=0)
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        return self._truncated(shape, self.mean, self.stddev, dtype)
+
+
+@registry.register("RandomUniform", "random_uniform", "uniform")
+class RandomUniform(RandomInitializer):
+    """Uniform numbers in [minval, maxval)."""
+
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    ) -> None:
+        super().__init__(seed)
+        self.minval, self.maxval = minval, maxval
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        return self._uniform(shape, self.minval, self.maxval, dtype)
+
+
+def compute_fans(
+    shape: Shape, input_axes: Axes = None, output_axes: Axes = None
+) -> tuple[int, int]:
+    """How many inputs feed one output, and how many outputs one input feeds.
+
+    The last two axes of a kernel are channels in and out, those before them the receptive field.
+
+    Example:
+        >>> compute_fans((3, 3, 16, 32)), compute_fans((784, 10)), compute_fans((5,))
+        ((144, 288), (784, 10), (5, 5))
+    """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
+    if len(shape) < 2:
+        size = math.prod(shape)
+        return size, size
+    *field, fan_in, fan_out = shape
+    return fan_in * math.prod(field), fan_out * math.prod(field)
+
+
+@registry.register("VarianceScaling", "variance_scaling")
+class VarianceScaling(RandomInitializer):
+    """Numbers whose variance is scale / n, so that signals keep their size from layer to layer.
+
+    Args:
+        scale: Factor on the variance, > 0.
+        mode: n is the inputs of one output ("fan_in"), the outputs of one input ("fan_out"), or
+            their average ("fan_avg").
+        distribution: "truncated_normal" (or "normal"), "untruncated_normal" or "uniform".
+        seed: Whole number; None draws one when the initializer is made.
+        input_axes, output_axes: Axes whose sizes multiply to the fans, for weights of other
+            layouts than kernels (both or none).
+
+    Example:
+        >>> limit = (6 / (3 * 3 * 16 + 3 * 3 * 32)) ** 0.5
+        >>> values = VarianceScaling(1.0, "fan_avg", "uniform", seed=0)((3, 3, 16, 32))
+        >>> bool(values.abs().max() <= limit)
+        True
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: Mode = "fan_in",
+        distribution: Distribution = "truncated_normal",
+        seed: int | None = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
+    ) -> None:
+        super().__init__(seed)
+        owner = type(self).__name__
+        if scale <= 0:
+            raise ArgumentError(
+                f"{owner}: scale must be positive, got {scale!r}",
+                where=f"{owner}(scale=...)",
+                why="the variance is proportional to it",
+                fix=f"{owner}(scale=1.0)",
+            )
+        kinds = ("truncated_normal", "untruncated_normal", "uniform", "normal")
+        self.scale = scale
+        self.mode = check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"), owner=owner)
+        chosen = check_choice("distribution", distribution.lower(), kinds, owner=owner)
+        self.distribution = "truncated_normal" if chosen == "normal" else chosen
+        self.input_axes, self.output_axes = input_axes, output_axes
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, fan)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3 * variance)
+            return self._uniform(shape, -limit, limit, dtype)
+        if self.distribution == "untruncated_normal":
+            return self._normal(shape, 0.0, math.sqrt(variance), dtype)
+        return self._truncated(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV, dtype)
+
+
+@registry.register("GlorotUniform", "glorot_uniform")
+class GlorotUniform(VarianceScaling):
+    """Uniform within sqrt(6 / (fan_in + fan_out)). Reference: Glorot & Bengio 2010, eq. 16."""
+
+    def __init__(
+        self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None
+    ) -> None:
+        super().__init__(1.0, "fan_avg", "uniform", seed, input_axes, output_axes)
+
+
+@registry.register("GlorotNormal", "glorot_normal")
+class GlorotNormal(VarianceScaling):
+    """Truncated normal of variance 2 / (fan_in + fan_out). Reference: Glorot & Bengio 2010."""
+
+    def __init__(
+        self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None
+    ) -> None:
+        super().__init__(1.0, "fan_avg", "truncated_normal", seed, input_axes, output_axes)
+
+
+@registry.register("LecunNormal", "lecun_normal")
+class LecunNormal(VarianceScaling):
+    """Truncated normal of variance 1 / fan_in: with SELU. Reference: Klambauer et al. 2017."""
+
+    def __init__(
+        self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None
+    ) -> None:
+        super().__init__(1.0, "fan_in", "truncated_normal", seed, input_axes, output_axes)
+
+
+@registry.register("LecunUniform", "lecun_uniform")
+class LecunUniform(VarianceScaling):
+    """Uniform within sqrt(3 / fan_in). Reference: LeCun et al. 1998, "Efficient backprop"."""
+
+    def __init__(
+        self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None
+    ) -> None:
+        super().__init__(1.0, "fan_in", "uniform", seed, input_axes, output_axes)
+
+
+@registry.register("HeNormal", "he_normal")
+class HeNormal(VarianceScaling):
+    """Truncated normal of variance 2 / fan_in: with ReLU. Reference: He et al. 2015, eq. 10."""
+
+    def __init__(
+        self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None
+    ) -> None:
+        super().__init__(2.0, "fan_in", "truncated_normal", seed, input_axes, output_axes)
+
+
+@registry.register("HeUniform", "he_uniform")
+class HeUniform(VarianceScaling):
+    """Uniform within sqrt(6 / fan_in): with ReLU. Reference: He et al. 2015."""
+
+    def __init__(
+        self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None
+    ) -> None:
+        super().__init__(2.0, "fan_in", "uniform", seed, input_axes, output_axes)
+
+
+@registry.register("Orthogonal", "orthogonal", "OrthogonalInitializer")
+class Orthogonal(RandomInitializer):
+    """Rows or columns, whichever are fewer, orthonormal, times `gain`; uniform over such matrices.
+
+    All axes but the last are taken together. Reference: Saxe et al. 2014, sec. 3; the signs by
+    Mezzadri 2007, sec. 5.
+
+    Raises: ShapeError: the shape has fewer than 2 axes.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        if len(shape) < 2:
+            raise ShapeError(
+                f"Orthogonal: needs at least 2 axes, got shape {tuple(shape)}",
+                where="Orthogonal()(shape)",
+                why="orthogonality is between the rows or columns of a matrix",
+                fix="use 'random_normal' or 'zeros' for vectors",
+            )
+        wanted = as_dtype(dtype)
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = (max(rows, columns), min(rows, columns))
+        q: Tensor
+        q, r = torch.linalg.qr(self._normal(tall, 0.0, 1.0, at_least_float32(wanted)))
+        q = q * torch.sign(torch.diagonal(r))  # else QR's choice of signs makes q not uniform
+        return self.gain * (q if rows >= columns else q.T).reshape(tuple(shape)).to(wanted)
+
+
+@registry.register("STFT", "stft", "STFTInitializer")
+class STFT(Initializer):
+    """Kernel of a 1-D convolution that computes a short-time Fourier transform.
+
+    w(t) cos(2 pi t f / n) for the real side, -w(t) sin(2 pi t f / n) for the imaginary one, where
+    n = 2 (F - 1) for a kernel of shape (frame length, 1, F).
+
+    Args:
+        side: "real" or "imag".
+        window: Name of one of SciPy's windows, an array of window values, or None.
+        scaling: Divide by the window's L2 norm ("density") or L1 norm ("spectrum"), or None.
+        periodic: Whether a named window is periodic rather than symmetric.
+    """
+
+    def __init__(
+        self,
+        side: Literal["real", "imag"] = "real",
+        window: Any = "hann",
+        scaling: Literal["density", "spectrum"] | None = "density",
+        periodic: bool = False,
+    ) -> None:
+        self.side = check_choice("side", side, ("real", "imag"), owner="STFT")
+        self.scaling = check_choice("scaling", scaling, ("density", "spectrum", None), owner="STFT")
+        self.window, self.periodic = window, periodic
+
+    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        length, _, bins = shape
+        time = torch.arange(length, dtype=torch.float64, device="cpu").reshape(-1, 1, 1)
+        frequency = torch.arange(bins, dtype=torch.float64, device="cpu") / (2 * (bins - 1))
+        angle = -2 * math.pi * time * frequency  # (T, 1, F)
+        kernel = torch.cos(angle) if self.side == "real" else torch.sin(angle)
+        if self.window is not None:
+            window = self._window(length)
+            if self.scaling is not None:
+                window = window / torch.linalg.vector_norm(
+                    window, ord=2 if self.scaling == "density" else 1
+                )
+            kernel = kernel * window.reshape(-1, 1, 1)
+        return kernel.to(as_dtype(dtype))
+
+    def _window(self, length: int) -> Tensor:
+        given = self.window
+        if isinstance(given, str):
+            given = require("scipy.signal").get_window(given, length, self.periodic)
+        window = torch.as_tensor(given, dtype=torch.float64, device="cpu")
+        if window.shape != (length,):
+            raise ShapeError(
+                f"STFT: window has shape {tuple(window.shape)}, the frame has {length} samples",
+                where="STFT(window=...)",
+                fix=f"give {length} window values, or a name such as 'hann'",
+            )
+        return window
+
+
+def get(identifier: Any) -> Callable[..., Tensor] | None:
+    """The initializer named by a string, config, class, instance, function or array; None is None.
+
+    A string makes a new object each time, with its own seed. An array is used as the values
+    themselves, and must have the shape asked for.
+
+    Example:
+        >>> get("he_normal")((3, 3, 16, 32)).shape
+        torch.Size([3, 3, 16, 32])
+    """
+    if isinstance(identifier, (Tensor, np.ndarray, np.generic)):
+        return _given(torch.as_tensor(identifier, device="cpu"))
+    return resolve(registry, identifier)  # type: ignore[no-any-return]
+
+
+def _given(values: Tensor) -> Callable[..., Tensor]:
+    def initialize(shape: Shape, dtype: DTypeLike = None) -> Tensor:
+        if tuple(shape) != tuple(values.shape):
+            raise ShapeError(
+                f"the given values have shape {tuple(values.shape)}, the weight {tuple(shape)}",
+                where="initializer=<array>",
+                fix="give an array of the weight's shape (kernels: height, width, in, out)",
+            )
+        return values.to(as_dtype(dtype)).clone()
+
+    return initialize
+
+
+def serialize(initializer: Any) -> Any:
+    """What a file holds for an initializer."""
+    return serialise(initializer)
+
+
+def deserialize(config: Any) -> Callable[..., Tensor] | None:
+    """The initializer that `serialize` wrote."""
+    return get(config)
+
+
+constant, identity, ones, zeros, stft = Constant, Identity, Ones, Zeros, STFT
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
+glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
+lecun_normal, lecun_uniform = LecunNormal, LecunUniform
+he_normal, he_uniform = HeNormal, HeUniform
+
+__all__ = [
+    "Initializer", "RandomInitializer", "get", "serialize", "deserialize", "compute_fans",
+    "Constant", "Identity", "Ones", "STFT", "Zeros",
+    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform",
+    "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
+    "constant", "identity", "ones", "stft", "zeros",
+    "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform",
+    "orthogonal", "random_normal", "random_uniform", "truncated_normal", "variance_scaling",
+]  # fmt: skip
