@@ -41,17 +41,15 @@ class Configurable:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data: `from_config` makes an equal object."""
-        overriding = [
-            cls
-            for cls in type(self).__mro__
-            if "get_config" in cls.__dict__
-            and issubclass(cls, Configurable)
-            and cls is not Configurable
-        ]
-        if overriding:  # called through super(): answer for the class above the last override
-            above = overriding[-1].__mro__[1]
-            return {name: serialise(value) for name, value in self._noted(above).items()}
-        return {name: serialise(value) for name, value in self.arguments().items()}
+        return self._captured_config(Configurable)
+
+    def _captured_config(self, base: type) -> dict[str, Any]:
+        """Serialised arguments; under a user's own `get_config`, those of the class above it."""
+        classes = type(self).__mro__
+        below = classes[: classes.index(base)]
+        overriding = [cls for cls in below if "get_config" in cls.__dict__]
+        answering = classes[classes.index(overriding[-1]) + 1] if overriding else classes[0]
+        return {name: serialise(value) for name, value in self._noted(answering).items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

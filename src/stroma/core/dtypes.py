@@ -1,0 +1,84 @@
+"""Keras' dtype policies: in which dtype weights are kept, and in which a layer computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from stroma.core.errors import ArgumentError, did_you_mean
+
+_NAMES: dict[str, torch.dtype] = {
+    name: getattr(torch, name)
+    for name in (
+        "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
+        "bool", "complex64", "complex128",
+    )
+}  # fmt: skip
+
+
+def to_dtype(dtype: Any) -> torch.dtype:
+    """A torch dtype from a torch dtype, a NumPy dtype or a name such as `"float32"`."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    name = str(getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype)
+    if name in _NAMES:
+        return _NAMES[name]
+    raise ArgumentError(
+        f"unknown dtype {dtype!r}.{did_you_mean(name, _NAMES)}",
+        where="dtype=...",
+        fix=f"one of: {', '.join(_NAMES)}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DTypePolicy:
+    """`"float32"`, any float dtype, `"mixed_bfloat16"` or `"mixed_float16"`.
+
+    A mixed policy keeps weights in float32 and computes in the 16-bit type.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        to_dtype(self.name.removeprefix("mixed_"))
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        return to_dtype(self.name.removeprefix("mixed_"))
+
+    @property
+    def variable_dtype(self) -> torch.dtype:
+        return torch.float32 if self.name.startswith("mixed_") else to_dtype(self.name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+_default = DTypePolicy("float32")
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers made without `dtype=`."""
+    return _default
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Set the policy of layers made from now on without `dtype=`."""
+    global _default
+    _default = as_policy(policy)
+
+
+def as_policy(policy: Any) -> DTypePolicy:
+    """A policy from None (the default), a policy, its config, a name or a dtype."""
+    if policy is None:
+        return _default
+    if isinstance(policy, DTypePolicy):
+        return policy
+    if isinstance(policy, dict):  # as in files: {"class_name": "DTypePolicy", "config": {...}}
+        return DTypePolicy(str(policy.get("config", policy)["name"]))
+    name = getattr(policy, "name", policy)
+    if isinstance(name, str) and name.startswith("mixed_"):
+        return DTypePolicy(name)
+    return DTypePolicy(str(to_dtype(policy)).removeprefix("torch."))

@@ -1,0 +1,179 @@
+"""What `add_weight` makes: an `nn.Parameter` with Keras' small protocol and a Keras view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stroma.core.errors import ArgumentError, ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpec:
+    """What a layer knows of one weight besides its numbers.
+
+    Args:
+        name: Keras' name of it ("kernel"); torch's name is the attribute it is registered under.
+        trainable: Whether training may change it while its layer is trainable.
+        permutation: Axes of the torch tensor in the order of the Keras view; None: the same.
+        regularizer: Penalty on the Keras view, added to the loss.
+        constraint: Projection of the Keras view, applied after every update.
+    """
+
+    name: str
+    trainable: bool
+    permutation: tuple[int, ...] | None = None
+    regularizer: Callable[[Tensor], Tensor] | None = None
+    constraint: Callable[[Tensor], Tensor] | None = None
+
+
+class Weight(nn.Parameter):
+    """A parameter or a buffer (then it needs no gradient) in torch's layout.
+
+    `keras_view` is the same memory with its axes in Keras' order; `assign`, `assign_add`,
+    `assign_sub`, `numpy` and `get_weights` work on that view. Both kinds are `nn.Parameter`s,
+    since only those pass through `torch.compile` and `torch.export` unharmed; what makes one a
+    buffer is where it is registered.
+    """
+
+    spec: WeightSpec
+    path: str
+
+    def __new__(cls, data: Tensor, spec: WeightSpec, requires_grad: bool) -> Weight:
+        weight: Weight = torch.Tensor._make_subclass(cls, data, requires_grad)
+        weight.spec = spec
+        weight.path = spec.name
+        return weight
+
+    def __init__(self, data: Tensor, spec: WeightSpec, requires_grad: bool) -> None:
+        pass  # everything is done in __new__, as torch does for its own tensors
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Weight:
+        copied = Weight(
+            self.detach().clone(memory_format=torch.preserve_format), self.spec, self.requires_grad
+        )
+        copied.path = self.path
+        memo[id(self)] = copied
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Weight, (self.detach(), self.spec, self.requires_grad)
+
+    @property
+    def value(self) -> Weight:
+        """The tensor itself: Keras' spelling."""
+        return self
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change it while its layer is trainable."""
+        return self.spec.trainable
+
+    @property
+    def regularizer(self) -> Callable[[Tensor], Tensor] | None:
+        return self.spec.regularizer
+
+    @property
+    def constraint(self) -> Callable[[Tensor], Tensor] | None:
+        return self.spec.constraint
+
+    @property
+    def keras_view(self) -> Tensor:
+        """The same memory with its axes in Keras' order; gradients flow through it."""
+        if self.spec.permutation is None:
+            return self
+        view = self.permute(self.spec.permutation)
+        if not torch.compiler.is_compiling():
+            view.assign = self.assign  # type: ignore[attr-defined]  # layer.kernel.assign(...)
+        return view
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """A NumPy copy of the Keras view."""
+        view = (
+            self.detach()
+            if self.spec.permutation is None
+            else self.detach().permute(self.spec.permutation)
+        )
+        return view.cpu().contiguous().numpy().copy()
+
+    def assign(self, value: Any) -> Weight:
+        """Set every element from a value of the Keras view's shape, or one that broadcasts."""
+        with torch.no_grad():
+            target = _view(self)
+            target.copy_(_as(value, target))
+        return self
+
+    def assign_add(self, value: Any) -> Weight:
+        """Add a value of the Keras view's shape in place."""
+        with torch.no_grad():
+            target = _view(self)
+            target.add_(_as(value, target))
+        return self
+
+    def assign_sub(self, value: Any) -> Weight:
+        """Subtract a value of the Keras view's shape in place."""
+        with torch.no_grad():
+            target = _view(self)
+            target.sub_(_as(value, target))
+        return self
+
+
+PROTOCOL = ("assign", "assign_add", "assign_sub")
+
+
+def _view(weight: Tensor) -> Tensor:
+    spec: WeightSpec | None = getattr(weight, "spec", None)
+    return weight if spec is None or spec.permutation is None else weight.permute(spec.permutation)
+
+
+def _as(value: Any, like: Tensor) -> Tensor:
+    tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    if not _broadcasts(tuple(tensor.shape), tuple(like.shape)):
+        raise ShapeError(
+            f"cannot assign a value of shape {tuple(tensor.shape)} to a weight of shape "
+            f"{tuple(like.shape)}",
+            why="weights keep their shape",
+            fix=f"give a value of shape {tuple(like.shape)} (Keras' order of axes)",
+        )
+    return tensor
+
+
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    pairs = zip(reversed(shape), reversed(target))
+    return len(shape) <= len(target) and all(size in (1, wanted) for size, wanted in pairs)
+
+
+def layout_permutation(layout: str | None, rank: int) -> tuple[int, ...] | None:
+    """From `"HWIO->OIHW"` (Keras' axes -> torch's axes) to the permutation torch -> Keras.
+
+    Example:
+        >>> layout_permutation("HWIO->OIHW", 4)
+        (2, 3, 1, 0)
+    """
+    if layout is None:
+        return None
+    keras_axes, _, torch_axes = layout.partition("->")
+    if len(keras_axes) != rank or sorted(keras_axes) != sorted(torch_axes):
+        raise ArgumentError(
+            f"layout {layout!r} does not fit a weight of rank {rank}",
+            where="add_weight(layout=...)",
+            why="it names each axis once in Keras' order, then '->', then torch's order",
+            fix='layout="HWIO->OIHW" for a 2-D convolution kernel',
+        )
+    return tuple(torch_axes.index(axis) for axis in keras_axes)
+
+
+def to_torch_layout(data: Tensor, permutation: tuple[int, ...] | None) -> Tensor:
+    """Keras-ordered numbers in torch's layout; kernels of rank 4 and 5 in channels-last memory."""
+    if permutation is None:
+        return data
+    inverse = [permutation.index(axis) for axis in range(len(permutation))]
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return data.permute(inverse).contiguous(
+        memory_format=formats.get(data.dim(), torch.contiguous_format)
+    )

@@ -1,0 +1,163 @@
+"""From recorded nodes to code: what is reachable, in which order, under which names, as `torch.fx`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_map
+
+from stroma.core.errors import GraphError
+from stroma.core.inputs import InputLayer
+from stroma.core.layer import Layer
+from stroma.core.names import numbered, snake_case
+from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
+
+
+def reachable(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> list[Node]:
+    """The nodes between inputs and outputs, in recording order.
+
+    Raises: GraphError: an output depends on an `Input` that is not among `inputs`.
+    """
+    entries = {id(tensor) for tensor in inputs}
+    found: dict[int, Node] = {}
+    waiting = [tensor for tensor in outputs if id(tensor) not in entries]
+    while waiting:
+        node = waiting.pop().node
+        if node.index in found:
+            continue
+        if node.kind == "input":
+            raise GraphError(
+                f"the outputs also depend on the input {node.target.name!r} of shape "
+                f"{node.outputs.shape}, which is not among the inputs",
+                where="Model(inputs=..., outputs=...)",
+                why="its numbers would be missing when the network runs",
+                fix="add that Input(...) to inputs",
+            )
+        found[node.index] = node
+        waiting += [tensor for tensor in node.inputs() if id(tensor) not in entries]
+    return [found[index] for index in sorted(found)]
+
+
+def name_layers(nodes: Iterable[Node], reserved: Callable[[str], bool]) -> dict[str, Layer]:
+    """Each layer once, under its key: the given name, else its class, numbered in this network.
+
+    A name that is an attribute of `Model` gets a trailing `_`. A layer that another network has
+    already numbered keeps that name here if it is free.
+    """
+    layers = {id(node.target): node.target for node in nodes if node.kind == "layer"}
+    keys: dict[str, Layer] = {}
+    for layer in layers.values():
+        if (given := layer._given_name) is None:
+            continue
+        key = f"{given}_" if reserved(given) else given
+        if key in keys:
+            raise GraphError(
+                f"two layers are called {given!r}",
+                where="Model(inputs=..., outputs=...)",
+                why="names are the keys of the weights",
+                fix=f"give one of them another name, or none: name={numbered(given, keys)!r}",
+            )
+        keys[key] = layer
+    for layer in layers.values():
+        if layer._given_name is None:
+            wanted = layer._network_name
+            if wanted is None or wanted in keys:
+                wanted = numbered(snake_case(type(layer).__name__), keys)
+            layer._network_name = layer._network_name or wanted
+            keys[wanted] = layer
+    order = {id(layer): key for key, layer in keys.items()}
+    return {order[identity]: layer for identity, layer in layers.items()}
+
+
+def register(root: nn.Module, key: str, module: nn.Module, container: type[nn.Module]) -> None:
+    """`root.<key> = module`, where a dotted key makes nested modules, as PyTorch's own zoo has."""
+    *path, last = key.split(".")
+    for part in path:
+        if part not in root._modules:
+            root.add_module(part, container())
+        root = root._modules[part]  # type: ignore[assignment]  # never None: it was just put there
+    if last in root._modules:
+        raise GraphError(
+            f"the name {key!r} is a layer and also a group of layers",
+            fix="rename one of them",
+        )
+    root._modules[last] = module
+
+
+def fx_graph(
+    inputs: list[SymbolicTensor],
+    outputs: list[SymbolicTensor],
+    nodes: list[Node],
+    keys: dict[int, str],
+    constants: dict[str, Tensor],
+) -> fx.Graph:
+    """The nodes as an fx graph with placeholders `training` and one per input.
+
+    Constant tensors among the arguments are entered in `constants`, to become buffers. The output
+    is (outputs, masks of the outputs).
+    """
+    graph = fx.Graph()
+    training = graph.placeholder("training")
+    values: dict[int, fx.Node] = {
+        id(tensor): graph.placeholder(f"input_{i}") for i, tensor in enumerate(inputs)
+    }
+
+    def argument(leaf: Any) -> Any:
+        if is_symbolic(leaf):
+            return values[id(leaf)]
+        if isinstance(leaf, Tensor):
+            name = f"constant_{len(constants)}"
+            constants[name] = leaf
+            return graph.get_attr(name)
+        return leaf
+
+    for node in nodes:
+        if id(node.outputs) in values:
+            continue
+        args, kwargs = tree_map(argument, (node.args, node.kwargs))
+        values[id(node.outputs)] = _emit(graph, node, args, kwargs, keys, training)
+    masks = [_mask_value(tensor, values) for tensor in outputs]
+    graph.output(([values[id(tensor)] for tensor in outputs], masks))
+    return graph
+
+
+def _mask_value(tensor: SymbolicTensor, values: dict[int, fx.Node]) -> fx.Node | None:
+    return values.get(id(tensor.mask)) if tensor.mask is not None else None
+
+
+def _emit(
+    graph: fx.Graph,
+    node: Node,
+    args: Any,
+    kwargs: dict[str, Any],
+    keys: dict[int, str],
+    training: fx.Node,
+) -> fx.Node:
+    if node.kind == "layer":
+        layer = node.target
+        if layer._call_spec.training or layer._modules:  # those who ask, and those who hand it on
+            kwargs = {"training": training, **kwargs}
+        return graph.call_module(keys[id(layer)], args, kwargs)
+    if node.kind == "method":
+        return graph.call_method(node.target, args, kwargs)
+    if node.kind == "attribute":
+        return graph.call_function(getattr, (*args, node.target))
+    if node.kind == "item":
+        return graph.call_function(operator.getitem, args)
+    return graph.call_function(node.target, args, kwargs)
+
+
+def compile_graph(graph: fx.Graph) -> Callable[..., Any]:
+    """The Python function that fx writes for the graph: `run(network, training, *inputs)`."""
+    code = graph.python_code("self")
+    names: dict[str, Any] = dict(code.globals)
+    exec(compile(code.src, "<stroma network>", "exec"), names)
+    return names["forward"]  # type: ignore[no-any-return]
+
+
+def input_layers(inputs: list[SymbolicTensor]) -> list[InputLayer]:
+    """The `InputLayer`s of a network's inputs (inputs cut from inside a network have none)."""
+    return [t.node.target for t in inputs if isinstance(t.node.target, InputLayer)]

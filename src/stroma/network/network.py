@@ -1,0 +1,282 @@
+"""`Network`: layers as a graph (inputs and outputs given) or as a user's own `call`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from stroma.core.axes import shape_text
+from stroma.core.errors import ArgumentError, GraphError, ShapeError, did_you_mean
+from stroma.core.layer import Layer
+from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
+from stroma.core.tracking import Container
+from stroma.network import graph as graphs
+
+
+class Network(Layer):
+    """A layer made of layers.
+
+    Args:
+        inputs: Symbolic tensors, or a list or dict of them; None for a subclass with its own call.
+        outputs: Symbolic tensors computed from them, in any structure.
+        name: Its name.
+        trainable: False freezes every layer in it.
+    Raises: GraphError: an output depends on an input that is not given, or two layers share a name.
+    Example:
+        >>> from stroma import layers
+        >>> x = layers.Input((4,))
+        >>> network = Network(x, layers.Dense(2)(x))
+        >>> network(torch.zeros(3, 4)).shape
+        torch.Size([3, 2])
+    """
+
+    receptive = "unknown"
+    reserved_names: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        name: str | None = None,
+        trainable: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(name=name, **options)
+        self._is_graph = False
+        if (inputs is None) != (outputs is None):
+            raise ArgumentError(
+                "a network needs inputs and outputs, or neither (a subclass with its own call)",
+                where=type(self).__name__,
+                fix="Model(inputs=x, outputs=y)",
+            )
+        if inputs is not None:
+            self._record_graph(inputs, outputs)
+            if not trainable:
+                self.trainable = False
+
+    # Building
+
+    def _record_graph(self, inputs: Any, outputs: Any) -> None:
+        for tree, role in ((inputs, "inputs"), (outputs, "outputs")):
+            for leaf in tree_flatten(tree)[0]:
+                if not is_symbolic(leaf):
+                    raise GraphError(
+                        f"{role} must be symbolic tensors, got {type(leaf).__name__}",
+                        where=f"Model({role}=...)",
+                        why="a network is recorded from Input(...) on",
+                        fix="x = Input((224, 224, 3)); y = layer(x); Model(x, y)",
+                    )
+        self._inputs, self._outputs = inputs, outputs
+        flat_inputs: list[SymbolicTensor] = tree_flatten(inputs)[0]
+        flat_outputs: list[SymbolicTensor] = tree_flatten(outputs)[0]
+        masks = [tensor.mask for tensor in flat_outputs if tensor.mask is not None]
+        self._order = graphs.reachable(flat_inputs, flat_outputs + masks)
+        self._keys = graphs.name_layers(self._order, self._is_reserved)
+        for key, layer in self._keys.items():
+            graphs.register(self, key, layer, Container)
+        for number, entry in enumerate(graphs.input_layers(flat_inputs)):
+            if entry._network_name is None:
+                entry._network_name = "input_layer" + (f"_{number}" if number else "")
+        self._is_graph = True
+        self.built = True
+        self._compile()
+
+    def _is_reserved(self, name: str) -> bool:
+        """Whether a layer's name would hide an attribute of the network."""
+        first = name.split(".")[0]
+        return hasattr(type(self), first) or first in self.__dict__
+
+    def _compile(self) -> None:
+        constants: dict[str, Tensor] = {}
+        keys = {id(layer): key for key, layer in self._keys.items()}
+        flat_inputs, flat_outputs = tree_flatten(self._inputs)[0], tree_flatten(self._outputs)[0]
+        self.graph = graphs.fx_graph(flat_inputs, flat_outputs, self._order, keys, constants)
+        for name, constant in constants.items():
+            if name not in self._buffers:
+                self.register_buffer(name, constant, persistent=False)
+        self._run = graphs.compile_graph(self.graph)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_run": None, "graph": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self._is_graph:
+            for node in self._order:  # copied layers know again where they stand
+                if node.kind == "layer" and node not in node.target._nodes:
+                    node.target._nodes.append(node)
+            self._compile()
+
+    @property
+    def hands_training_on(self) -> bool:  # type: ignore[override]  # a constant in plain layers
+        return self._is_graph
+
+    # Running
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Run the graph. A subclass made without inputs and outputs defines its own."""
+        if not self._is_graph:
+            return Layer.call(self, inputs)
+        outputs, masks = self._run(self, training, *self._match_inputs(inputs))
+        if any(mask is not None for mask in masks) and not torch.compiler.is_compiling():
+            for output, output_mask in zip(outputs, masks):
+                output._keras_mask = output_mask
+        if is_symbolic(self._outputs):
+            return outputs[0]
+        return tree_unflatten(outputs, tree_flatten(self._outputs)[1])
+
+    def _match_inputs(self, inputs: Any) -> list[Any]:
+        """The inputs in the order of the graph, in their declared dtype and rank."""
+        wanted = self._inputs
+        if is_symbolic(wanted):
+            if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+                inputs = inputs[0]
+            return [_fit(inputs, wanted, self)]
+        if isinstance(wanted, dict):
+            values = [_lookup(inputs, key, self) for key in wanted]
+        elif isinstance(inputs, dict):
+            values = [_lookup(inputs, tensor.node.target.name, self) for tensor in wanted]
+        else:
+            values = tree_flatten(inputs)[0]
+        tensors = tree_flatten(wanted)[0]
+        if len(values) != len(tensors):
+            raise ShapeError(
+                f"network {self.name!r} has {len(tensors)} inputs, {len(values)} were given",
+                where=f"{type(self).__name__}.call",
+                fix="give a list with one tensor per input, or a dict by input name",
+            )
+        return [_fit(value, tensor, self) for value, tensor in zip(values, tensors)]
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Masks of the outputs: known from the recording for a graph."""
+        return None
+
+    # What is in it
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbolic inputs, flat."""
+        return tree_flatten(self._inputs)[0] if self._is_graph else []
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The symbolic outputs, flat."""
+        return tree_flatten(self._outputs)[0] if self._is_graph else []
+
+    @property
+    def input(self) -> Any:
+        return self._inputs if self._is_graph else super().input
+
+    @property
+    def output(self) -> Any:
+        return self._outputs if self._is_graph else super().output
+
+    @property
+    def input_shape(self) -> Any:
+        return self.input.shape if is_symbolic(self.input) else [x.shape for x in self.inputs]
+
+    @property
+    def output_shape(self) -> Any:
+        return self.output.shape if is_symbolic(self.output) else [x.shape for x in self.outputs]
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The recorded calls in running order."""
+        return list(self._order) if self._is_graph else []
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Its layers in recording order, `InputLayer`s first; of a subclass, its attributes."""
+        if not self._is_graph:
+            return list(self.sublayers())
+        return [*graphs.input_layers(self.inputs), *self._keys.values()]
+
+    def keys(self) -> dict[str, Layer]:
+        """Each layer under its key in `state_dict`."""
+        if self._is_graph:
+            return dict(self._keys)
+        return {name: module for name, module in self.named_children() if isinstance(module, Layer)}
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of this name or at this position in `layers`.
+
+        Raises: ArgumentError: there is none; the message names the closest.
+        """
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ArgumentError(
+                    f"{self.name!r} has {len(self.layers)} layers, there is none at {index}",
+                    where="get_layer(index=...)",
+                )
+            return self.layers[index]
+        by_name = {layer.name: layer for layer in self.layers} | self.keys()
+        if name in by_name:
+            return by_name[name]
+        raise ArgumentError(
+            f"{self.name!r} has no layer {name!r}.{did_you_mean(str(name), by_name)}",
+            where="get_layer(name=...)",
+            fix=f"one of: {', '.join(by_name)}",
+        )
+
+    def run_for_shapes(self, *args: Any, **kwargs: Any) -> Any:
+        return super().run_for_shapes(*args, **kwargs)
+
+
+def _lookup(inputs: Any, key: str, network: Network) -> Any:
+    if isinstance(inputs, dict) and key in inputs:
+        return inputs[key]
+    given = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+    raise ShapeError(
+        f"network {network.name!r} has an input {key!r} that was not given",
+        where=f"inputs: {given}",
+        fix=f"give a dict with the keys {list(network.input)}",
+    )
+
+
+def _fit(value: Any, wanted: SymbolicTensor, network: Network) -> Any:
+    """One input: cast to the declared dtype, a missing or extra last axis of 1 mended, checked."""
+    if is_symbolic(value):
+        given, rank = value.shape, value.ndim
+    else:
+        value = torch.as_tensor(value)
+        if value.dtype is not wanted.dtype and not (
+            value.is_floating_point()
+            and torch.is_autocast_enabled(value.device.type)
+            and value.dtype in (torch.bfloat16, torch.float16)
+        ):
+            value = value.to(wanted.dtype)
+        given, rank = tuple(value.shape), value.dim()
+    shape = wanted.shape
+    if rank == len(shape) + 1 and given[-1] == 1:
+        value = value.squeeze(-1)
+    elif rank == len(shape) - 1 and shape[-1] == 1:
+        value = value.unsqueeze(-1)
+    elif rank != len(shape) or any(
+        a != b for a, b in zip(given[1:], shape[1:]) if a is not None and b is not None
+    ):
+        raise _misfit(given, shape, network)
+    return value
+
+
+def _misfit(
+    given: tuple[int | None, ...], shape: tuple[int | None, ...], network: Network
+) -> ShapeError:
+    channels_first = len(given) == len(shape) == 4 and given[1] == shape[3] and given[1] != given[3]
+    one_sample = len(given) == len(shape) - 1
+    return ShapeError(
+        f"network {network.name!r} takes {shape_text(shape)}, got {shape_text(given)}",
+        where=f"{type(network).__name__}.call",
+        why="the data is channels-first; stroma is channels-last: (batch, height, width, channels)"
+        if channels_first
+        else "a batch axis is missing"
+        if one_sample
+        else "every size that the network declares must be the data's",
+        fix="x.permute(0, 2, 3, 1)"
+        if channels_first
+        else "x[None]"
+        if one_sample
+        else f"reshape or resize the data to {shape_text(shape)}, or build the network for it",
+    )
