@@ -21,10 +21,10 @@ class Container(nn.Module):
         self.training = False
 
 
-class TrackedList(list[Any], nn.Module):  # type: ignore[misc]  # list has no __call__ to clash with
+class TrackedList(list[Any], nn.Module):
     """A list that is also the module of its layers, whatever is done to the list."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # torch keeps modules in sets
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
         nn.Module.__init__(self)
@@ -48,10 +48,10 @@ class TrackedList(list[Any], nn.Module):  # type: ignore[misc]  # list has no __
         return self._items[index]
 
 
-class TrackedDict(dict[Any, Any], nn.Module):  # type: ignore[misc]
+class TrackedDict(dict[Any, Any], nn.Module):
     """A dict that is also the module of its layers, whatever is done to the dict."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # torch keeps modules in sets
 
     def __init__(self, items: Any = ()) -> None:
         nn.Module.__init__(self)

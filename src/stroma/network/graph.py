@@ -1,4 +1,4 @@
-"""From recorded nodes to code: what is reachable, in which order, under which names, as `torch.fx`."""
+"""From recorded nodes to code: what is reachable, in which order, under which names."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Network(Layer):
         return {**super().__getstate__(), "_run": None, "graph": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         if self._is_graph:
             for node in self._order:  # copied layers know again where they stand
                 if node.kind == "layer" and node not in node.target._nodes:
