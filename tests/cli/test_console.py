@@ -100,7 +100,7 @@ def test_a_bar_shows_label_amount_time_and_note(clock, monkeypatch):
             clock[0] = done * 1.0
             bar.update(done, "loss 0.31, accuracy 91 %, validation loss 0.40, 1,200 photos/s, calm")
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
-    assert "training" in shown and "10 of 10 (100%)" in shown and "about 9.0 s left" in shown
+    assert "training" in shown and "10 of 10 (100%)" in shown and "about 5.0 s left" in shown
     assert "photos/s" in shown and "calm" in shown  # wrapped, not cut off
     assert "\x1b[?25h" in stream.getvalue()  # the cursor is back
 

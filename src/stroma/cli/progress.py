@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from stroma.core.optional import require
-from stroma.core.text import printable
+from stroma.core.text import display_width, printable
 
 _REDRAW_SECONDS = 0.1
 _FIRST_LINE_SECONDS = 2.0
 _LINE_SECONDS = 5.0
+_LEFT_WIDTH = len("about 12 min 34 s left")
+_NARROWEST_BAR, _WIDEST_BAR = 5, 30
 
 
 def duration(seconds: float) -> str:
@@ -53,7 +55,7 @@ class Remaining:
 
     def seconds(self, done: int) -> float | None:
         """None while there is nothing to judge by."""
-        if not self._paces:
+        if len(self._paces) < 3:  # the first often holds a start-up that the others do not
             return None
         return sorted(self._paces)[len(self._paces) // 2] * (self.total - done)
 
@@ -161,7 +163,14 @@ class LiveProgress(Progress):
     def _picture(self) -> Any:
         """Label, bar, amount and time on one line; the note below it, wrapped, never cut off."""
         text = require("rich.text").Text
-        bar = require("rich.progress_bar").ProgressBar(max(self.total, 1), self.done, width=20)
+        label, amount, left = self.label, self._amount(), self._left()
+        used = display_width(label) + display_width(amount) + _LEFT_WIDTH
+        room = self._live.console.width - used - 7  # three gaps of two, and the last column
         grid = require("rich.table").Table.grid(padding=(0, 2))
-        grid.add_row(text(self.label), bar, text(self._amount()), text(self._left()))
+        if room >= _NARROWEST_BAR:  # the words matter more than the bar
+            width = min(room, _WIDEST_BAR)
+            bar = require("rich.progress_bar").ProgressBar(max(self.total, 1), self.done, width)
+            grid.add_row(text(label), bar, text(amount), text(left))
+        else:
+            grid.add_row(text("  ".join([label, amount, left])))
         return require("rich.console").Group(grid, *([text(self.note)] if self.note else []))
