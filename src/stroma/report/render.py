@@ -1,0 +1,272 @@
+"""A run record becomes one HTML file: offline, readable without script, light and dark.
+
+The page asks for nothing: its policy forbids every request, allows pictures only inside the file,
+and runs exactly the one script and style whose hashes it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from stroma.core.records import SMALL_SUPPORT, EpochRow, Prediction, RunRecord
+from stroma.core.runs import REPORT_FILE, read_run, write_atomic
+from stroma.report import facts, svg
+from stroma.report.photos import Album, Photo
+
+PAGE_LIMIT = 5_000_000  # bytes; mail and chat programs take files of this size (UX 3.2)
+_MATRIX_CLASSES = 20  # above this the matrix gives way to the most frequent mix-ups
+_STRIP, _GALLERY, _PER_CELL = 10, 48, 12
+_SHARES = ("accuracy", "precision", "recall", "auc", "f1", "top")
+_CHARTS = 4
+
+
+def render(run: RunRecord, *, photos: bool = True, limit: int = PAGE_LIMIT) -> str:
+    """The report of `run` as HTML text.
+
+    Args:
+        run: The record; `stroma.core.runs.read_run(folder)` gives one.
+        photos: False makes a page without pictures, to be shared where the photos may not be.
+        limit: Bytes the page may have; thumbnails are left out, and counted, to stay below.
+    """
+    if not photos:
+        return _page(run, Album(run, 0), photos=False)
+    bare = len(_page(run, Album(run, 0), photos=True).encode())
+    return _page(run, Album(run, limit - bare), photos=True)
+
+
+def write_report(folder: Path | str, *, photos: bool = True) -> Path:
+    """Read a run folder and put `report.html` into it, in one atomic step.
+
+    Raises:
+        RunError: The folder is no run, or a file in it is damaged.
+    """
+    folder = Path(folder)
+    html = render(read_run(folder), photos=photos)
+    return write_atomic(folder / REPORT_FILE, html.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the confusion matrix, or one mix-up, with the photos it opens."""
+
+    truth: int
+    predicted: int
+    count: int
+    share: float
+    heat: int  # 1 to 10, by share: the style sheet's ten shades
+    photos: list[Photo]
+
+    @property
+    def anchor(self) -> str:
+        return f"cell-{self.truth}-{self.predicted}"
+
+    @property
+    def right(self) -> bool:
+        return self.truth == self.predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A metric over epochs, drawn; `log` is its logarithmic twin where one can be drawn."""
+
+    name: str
+    linear: Markup
+    log: Markup
+
+
+def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
+    environment = _environment()
+    style, script = (
+        Markup(environment.get_template(name).render().strip())
+        for name in ("style.css", "script.js")
+    )
+    # Most telling first: when the budget ends, it is the last that go without a picture.
+    strip = album.show(_strip(run)) if photos else []
+    wrong = facts.mistakes(run)
+    gallery = album.show(wrong[:_GALLERY])
+    cells = _cells(run, album)
+    context: dict[str, Any] = {
+        "run": run,
+        "style": style,
+        "script": script,
+        "policy": _policy(style, script),
+        "photos": photos,
+        "album": album,
+        "strip": strip,
+        "wrong": len(wrong),
+        "gallery": gallery,
+        "cells": cells,
+        "matrix": _matrix(run, cells),
+        "mix_ups": facts.mix_ups(run),
+        "findings": facts.worst_first(run.findings),
+        "scores": facts.scores(run),
+        "worst": facts.worst_class(run),
+        "verdict": facts.verdict(run),
+        "baseline": facts.best_baseline(run),
+        "charts": _charts(run),
+        "rates": _rates(run),
+        "metric_names": _metric_names(run.history),
+        "window": svg.smoothing_window(len(run.history)),
+        "bins": facts.reliability(run),
+        "refusals": facts.refusals(run),
+        "small_support": SMALL_SUPPORT,
+        "total_parameters": sum(layer.parameters for layer in run.layers),
+    }
+    return environment.get_template("report.html").render(context)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("stroma.report", "template"),
+        autoescape=lambda name: name is not None and name.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters.update(
+        percent=lambda share, digits=1: facts.percent(share, digits).replace(" ", "\u00a0"),
+        between=lambda interval: facts.between(interval).replace(" ", "\u00a0"),
+        duration=_duration,
+        path=_path,
+        shape=_shape,
+    )
+    environment.globals.update(share_bar=svg.share_bar, reliability_chart=svg.reliability_chart)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """What `{{ }}` writes: text with its control characters made visible."""
+    return facts.visible(value) if isinstance(value, str) and type(value) is str else value
+
+
+def _policy(style: str, script: str) -> str:
+    """Content security policy: nothing from anywhere, but these two hashes and inlined pictures."""
+    digest = {
+        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for name, text in (("style", style), ("script", script))
+    }
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest['style']}'; "
+        f"script-src 'sha256-{digest['script']}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _strip(run: RunRecord) -> list[Prediction]:
+    """A row of photos for the verdict: every class in turn, as they come."""
+    turns: dict[int, list[Prediction]] = {}
+    for prediction in (p for p in run.predictions if p.thumbnail):
+        turns.setdefault(prediction.truth, []).append(prediction)
+    rows = max(map(len, turns.values()), default=0)
+    mixed = [
+        turns[truth][row]
+        for row in range(rows)
+        for truth in sorted(turns)
+        if row < len(turns[truth])
+    ]
+    return mixed[:_STRIP]
+
+
+def _cells(run: RunRecord, album: Album) -> list[Cell]:
+    """The cells that hold photos, mistakes before right answers."""
+    of_cell: dict[tuple[int, int], list[Prediction]] = {}
+    # A run keeps no thumbnail of every photo of a large set: show those that have one.
+    for prediction in sorted(
+        run.predictions, key=lambda p: (not p.thumbnail, -(p.probability or 0))
+    ):
+        of_cell.setdefault((prediction.truth, prediction.predicted), []).append(prediction)
+    pairs = facts.mix_ups(run)
+    if len(run.class_names) > _MATRIX_CLASSES:
+        pairs = pairs[:20]
+    else:
+        pairs += [
+            facts.MixUp(i, i, row[i], row[i] / sum(row))
+            for i, row in enumerate(run.confusion)
+            if row[i]
+        ]
+    return [
+        Cell(
+            truth=pair.truth,
+            predicted=pair.predicted,
+            count=pair.count,
+            share=pair.share,
+            heat=_heat(pair),
+            photos=album.show(of_cell.get((pair.truth, pair.predicted), [])[:_PER_CELL]),
+        )
+        for pair in pairs
+    ]
+
+
+def _heat(pair: facts.MixUp) -> int:
+    """Shade 1 to 10. Mix-ups go by the root of their share: 2 % and 20 % should look different."""
+    share = pair.share if pair.truth == pair.predicted else pair.share**0.5
+    return max(1, round(10 * share))
+
+
+def _matrix(run: RunRecord, cells: list[Cell]) -> list[list[Cell | None]]:
+    """The cells as rows and columns; empty above 20 classes, where no screen holds them."""
+    if not run.confusion or len(run.class_names) > _MATRIX_CLASSES:
+        return []
+    placed = {(cell.truth, cell.predicted): cell for cell in cells}
+    classes = range(len(run.class_names))
+    return [[placed.get((i, j)) for j in classes] for i in classes]
+
+
+def _metric_names(history: tuple[EpochRow, ...]) -> list[str]:
+    return list(dict.fromkeys(name for row in history for name in row.metrics))
+
+
+def _charts(run: RunRecord) -> list[Chart]:
+    """One chart per metric, training beside validation."""
+    names = _metric_names(run.history)
+    bases = list(dict.fromkeys(name.removeprefix("val_") for name in names))
+    charts = []
+    for base in bases[:_CHARTS]:
+        series = [
+            svg.Series(label, [(r.epoch, r.metrics[n]) for r in run.history if n in r.metrics])
+            for n, label in ((base, "training"), (f"val_{base}", "validation"))
+        ]
+        share = any(word in base for word in _SHARES)
+        title = base.replace("_", " ")
+        linear = svg.line_chart(series, title=title, share=share, best=run.best_epoch)
+        log = svg.line_chart(series, title=f"{title}, logarithmic", log=True, best=run.best_epoch)
+        charts.append(Chart(title, linear, Markup("") if share else log))
+    return [chart for chart in charts if chart.linear]
+
+
+def _rates(run: RunRecord) -> Markup:
+    rates = [(r.epoch, r.learning_rate) for r in run.history if r.learning_rate is not None]
+    return svg.rate_chart(rates) if len(rates) > 1 else Markup("")
+
+
+def _duration(seconds: float | None) -> str:
+    """A duration with as many digits as it deserves.
+
+    Example:
+        >>> _duration(0.234), _duration(74.9), _duration(4000)
+        ('0.23 s', '1 min 15 s', '1 h 06 min')
+    """
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _path(path: str) -> Markup:
+    """A path that may be broken after a slash, and nowhere in the middle of a name."""
+    return Markup("/<wbr>").join(escape(part) for part in facts.visible(path).split("/"))
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return " × ".join("?" if size is None else f"{size:,}" for size in shape)
