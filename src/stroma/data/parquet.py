@@ -1,0 +1,221 @@
+"""Parquet files of pictures: a column of bytes (as Hugging Face writes them) or of paths."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from stroma.core.errors import DataError, FileFormatError
+from stroma.core.optional import require
+from stroma.data.layout import PART_NAMES
+from stroma.data.records import AuditEntry, Found, Sample
+from stroma.data.table import Row, find_columns, part_of, rows_to_found, sorted_labels
+
+_PART_WORD = re.compile(r"(?<![a-z])(" + "|".join(PART_NAMES) + r")(?![a-z])", re.IGNORECASE)
+_SHARD = re.compile(r"-?\d{3,5}-of-\d{3,5}")
+MAX_PICTURE = 1 << 28
+
+
+def read_parquet(path: Path, group: str | None) -> Found:
+    """One Parquet file with the files that belong to it, or a folder of them.
+
+    A file whose name says `train` brings its siblings whose names differ only in that word (`val`,
+    `test`) and in the shard number; the audit says which were read.
+    """
+    entries: list[AuditEntry] = []
+    files = _family(path)
+    if len(files) > 1:
+        listed = ", ".join(file.name for file in files)
+        entries.append(AuditEntry("inferred", path.name, f"read together: {listed}"))
+    tables = [_Table(file, group) for file in files]
+    kinds = {table.has_bytes for table in tables}
+    names = tables[0].class_names
+    if len(kinds) != 1 or any(table.class_names != names for table in tables):
+        raise DataError(
+            f"the Parquet files beside {path.name} do not agree",
+            where=", ".join(file.name for file in files),
+            why="they differ in their class names or in how they hold the pictures",
+            fix="put each data set into its own folder",
+        )
+    parts = {table.part for table in tables}
+    if "train" not in parts or len(parts) == 1:
+        for table in tables:
+            table.part = ""  # one part alone is a whole data set
+    if not kinds.pop():
+        rows = [row for table in tables for row in table.rows(entries)]
+        return rows_to_found(files[0], rows, names, entries)
+    return _bytes_to_found(path, tables, names, entries)
+
+
+def _bytes_to_found(
+    path: Path, tables: Sequence[_Table], names: list[str] | None, entries: list[AuditEntry]
+) -> Found:
+    samples: list[Sample] = []
+    places: list[tuple[_Table, int]] = []
+    for table in tables:
+        for at, (sample, null) in enumerate(table.samples(len(tables) > 1)):
+            if null or not sample.label:
+                kind = "no_label" if not sample.label else "empty"
+                entries.append(AuditEntry(kind, sample.name, f"row {at} holds no such value"))
+                continue
+            samples.append(sample)
+            places.append((table, at))
+    if not samples:
+        raise DataError(f"{path.name} has no rows", where=str(path), fix="give a file with rows")
+    class_names = names or sorted_labels({sample.label for sample in samples})
+
+    def read(index: int) -> bytes:
+        table, at = places[index]
+        return table.picture(at)
+
+    return Found(str(path.resolve()), samples, class_names, read, entries)
+
+
+class _Table:
+    """One Parquet file: small columns in memory, pictures fetched by row group."""
+
+    def __init__(self, path: Path, group: str | None) -> None:
+        self.path = path
+        parquet = require("pyarrow.parquet")
+        try:
+            self.file = parquet.ParquetFile(path, memory_map=True)
+        except (OSError, ValueError) as error:
+            raise FileFormatError(
+                f"{path.name} is not a readable Parquet file ({str(error).splitlines()[0]})",
+                where=str(path),
+                why="it is cut off or was never one",
+                fix="fetch or write it again",
+            ) from None
+        schema = self.file.schema_arrow
+        self.columns = find_columns(schema.names, path, group)
+        self.image, self.label = (schema.names[self.columns[key]] for key in ("path", "label"))
+        kind = schema.field(self.image).type
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        self.is_struct = "bytes" in names
+        self.has_bytes = self.is_struct or "binary" in str(kind)
+        self.class_names = _feature_names(schema.metadata or {}, self.label)
+        word = _PART_WORD.search(path.stem)
+        self.part = PART_NAMES[word.group(1).lower()] if word else ""
+        groups = [self.file.metadata.row_group(i) for i in range(self.file.num_row_groups)]
+        self.starts = list(itertools.accumulate((g.num_rows for g in groups), initial=0))
+        self._lock = threading.Lock()
+        # Two groups: neighbouring chunks of a scan straddle one border at most.
+        self._group: Callable[[int], Any] = lru_cache(maxsize=2)(self._load)
+
+    def picture(self, row: int) -> bytes:
+        """Bytes of one row."""
+        with self._lock:
+            at = bisect.bisect_right(self.starts, row) - 1
+            value = self._group(at)[row - self.starts[at]]
+        return value.as_buffer().to_pybytes()  # type: ignore[no-any-return]  # pyarrow: untyped
+
+    def _load(self, index: int) -> Any:
+        column = self.file.read_row_group(index, columns=self._leaf("bytes")).column(0)
+        column = column.combine_chunks()
+        return column.field("bytes") if self.is_struct else column
+
+    def samples(self, several: bool) -> list[tuple[Sample, bool]]:
+        """(sample, whether its picture is missing) of every row."""
+        compute = require("pyarrow.compute")
+        prefix = f"{self.path.name}/" if several else ""
+        stat = self.path.stat()
+        sizes: list[int | None] = []
+        for index in range(self.file.num_row_groups):
+            sizes += compute.binary_length(self._load(index)).to_pylist()
+        paths = self._paths()
+        made = []
+        for row, (size, label, part, group) in enumerate(zip(sizes, *self._small())):
+            name = f"{prefix}{row:06d}" + (f" {paths[row]}" if paths and paths[row] else "")
+            given = part_of(part, name) or self.part or None
+            sample = Sample(name, label, given, size or 0, stat.st_mtime_ns ^ row, group)
+            made.append((sample, size is None or size > MAX_PICTURE))
+        return made
+
+    def rows(self, entries: list[AuditEntry]) -> list[Row]:
+        """Rows of a table that holds paths."""
+        paths = self.file.read(columns=[self.image]).column(0).to_pylist()
+        made = []
+        for row, (path, label, part, group) in enumerate(zip(paths, *self._small())):
+            where = f"{self.path.name} row {row}"
+            if path is None:
+                entries.append(AuditEntry("missing", where, "the path is null"))
+                continue
+            made.append(Row(where, str(path), label, part or self.part, group))
+        return made
+
+    def _leaf(self, field: str) -> list[str]:
+        return [f"{self.image}.{field}"] if self.is_struct else [self.image]
+
+    def _paths(self) -> list[str | None] | None:
+        kind = self.file.schema_arrow.field(self.image).type
+        if not self.is_struct or "path" not in [f.name for f in kind]:
+            return None
+        column = self.file.read(columns=self._leaf("path")).column(0).combine_chunks()
+        return column.field("path").to_pylist()  # type: ignore[no-any-return]  # pyarrow: untyped
+
+    def _small(self) -> tuple[list[str], list[str], list[str]]:
+        labels = self.file.read(columns=[self.label]).column(0).to_pylist()
+        names = [self._label(value, row) for row, value in enumerate(labels)]
+        others = []
+        for key in ("part", "group"):
+            at = self.columns.get(key)
+            if at is None:
+                others.append([""] * len(names))
+            else:
+                column = self.file.schema_arrow.names[at]
+                values = self.file.read(columns=[column]).column(0).to_pylist()
+                others.append(["" if value is None else str(value) for value in values])
+        return names, others[0], others[1]
+
+    def _label(self, value: Any, row: int) -> str:
+        if value is None:
+            return ""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, (int, str)):
+            what = f"the label is {value!r} ({type(value).__name__})"
+        elif isinstance(value, str) or self.class_names is None:
+            return str(value)
+        elif 0 <= value < len(self.class_names):
+            return self.class_names[value]
+        else:
+            what = f"label {value} is outside 0..{len(self.class_names) - 1}"
+        raise DataError(
+            f"{self.path.name} row {row}: {what}",
+            where=f"column {self.label!r}",
+            why="a label is the index or the name of a class",
+            fix="mend the label column",
+        )
+
+
+def _feature_names(metadata: dict[bytes, bytes], label: str) -> list[str] | None:
+    """Class names from the `features` that Hugging Face writes into the schema."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        names = features[label]["names"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if isinstance(names, list) and names and len(set(map(str, names))) == len(names):
+        return [str(name) for name in names]
+    return None
+
+
+def _family(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.glob("*.parquet"))
+    word = _PART_WORD.search(path.stem)
+    if word is None or PART_NAMES[word.group(1).lower()] != "train":
+        return [path]
+
+    def pattern(file: Path) -> str:
+        return _SHARD.sub("", _PART_WORD.sub("*", file.stem, count=1))
+
+    alike = [file for file in path.parent.glob("*.parquet") if pattern(file) == pattern(path)]
+    return sorted(file for file in alike if _PART_WORD.search(file.stem))

@@ -1,0 +1,163 @@
+"""Train, validation and test: stratified, seeded, and never with a copy on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from stroma.core.errors import ArgumentError, DataError
+from stroma.data.records import PARTS, printable
+
+TRAIN, VALIDATION, TEST = range(3)
+REMOVED = -1
+
+
+def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
+    """(train, validation, test) as three shares of 1."""
+    shares = tuple(float(share) for share in fractions)
+    if len(shares) != 3 or any(not 0 <= s <= 1 for s in shares) or abs(sum(shares) - 1) > 1e-6:
+        raise ArgumentError(
+            f"images: fractions must be three shares that add up to 1, got {tuple(fractions)}",
+            where="images(fractions=...)",
+            why="they are the shares of train, validation and test",
+            fix="images(fractions=(0.70, 0.15, 0.15))",
+        )
+    return shares[0], shares[1], shares[2]
+
+
+def split(
+    labels: np.ndarray,
+    units: np.ndarray,
+    names: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
+    seed: int = 0,
+) -> np.ndarray:
+    """A part (0 train, 1 validation, 2 test) for each sample.
+
+    Each class is shared out by `fractions`, at least one sample a part. Samples of one unit (copies
+    of one picture, shots of one patient) go to one part, the large units first. The draw depends
+    on the seed and the names alone, not on the order of the files.
+
+    Args:
+        labels: (N,) class indices.
+        units: (N,) unit of each sample.
+        names: N names; they order the draw.
+        class_names: For messages.
+        fractions: Shares of train, validation and test; a share of 0 leaves the part empty.
+        seed: Any integer.
+    Raises:
+        DataError: a class has fewer units than there are parts.
+    """
+    parts = np.full(len(labels), TRAIN, np.int8)
+    target = _targets(labels, units, class_names, fractions)
+    draw = _draws(names, seed)
+    # A unit is led by its member with the smallest draw, whatever the order of the samples.
+    order = np.argsort(draw, kind="stable")
+    _, first, inverse, size = np.unique(
+        units[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    inverse = inverse.reshape(-1)
+    left = target.astype(np.float64)
+    large = np.flatnonzero(size > 1)
+    for unit in sorted(large.tolist(), key=lambda u: (-int(size[u]), int(first[u]))):
+        members = order[inverse == unit]
+        counts = np.bincount(labels[members], minlength=len(target))
+        part = _best_part(left, counts, target)
+        parts[members] = part
+        left[:, part] -= counts
+    single = order[size[inverse] == 1]
+    for label in range(len(target)):
+        members = single[labels[single] == label]
+        tests = int(max(left[label, TEST], 0))
+        validations = int(max(left[label, VALIDATION], 0))
+        parts[members[:tests]] = TEST
+        parts[members[tests : tests + validations]] = VALIDATION
+    _check_filled(labels, parts, class_names, fractions)
+    return parts
+
+
+def _targets(
+    labels: np.ndarray,
+    units: np.ndarray,
+    class_names: Sequence[str],
+    fractions: tuple[float, float, float],
+) -> np.ndarray:
+    """(K, 3) samples wanted in each part."""
+    target = np.zeros((len(class_names), 3), np.int64)
+    wanted = [part for part in range(3) if fractions[part] > 0]
+    for label, name in enumerate(class_names):
+        mine = labels == label
+        count, distinct = int(mine.sum()), len(np.unique(units[mine]))
+        if distinct < len(wanted):
+            raise _too_small(name, count, distinct, wanted)
+        for part in wanted[1:]:
+            target[label, part] = max(1, round(count * fractions[part]))
+        target[label, wanted[0]] = count - target[label].sum()
+        if target[label, wanted[0]] < 1:  # 3 photos at shares of a third and more
+            target[label, wanted[1:]] = 1
+            target[label, wanted[0]] = count - len(wanted) + 1
+    return target
+
+
+def _best_part(left: np.ndarray, counts: np.ndarray, target: np.ndarray) -> int:
+    """The part in which this unit leaves the classes closest to their targets."""
+    mine = counts > 0
+    share = np.maximum(target[mine], 1)
+    room = (left[mine] / share).min(axis=0)
+    fits = (left[mine] >= counts[mine][:, None]).all(axis=0) & (target[mine] > 0).any(axis=0)
+    if fits.any():
+        return int(np.argmax(np.where(fits, room, -np.inf)))
+    return int(np.argmax(left[mine].sum(axis=0)))  # too large for any: where most is missing
+
+
+def _draws(names: Sequence[str], seed: int) -> np.ndarray:
+    key = str(seed).encode()
+    digests = b"".join(
+        hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8, key=key).digest()
+        for name in names
+    )
+    return np.frombuffer(digests, np.uint64)
+
+
+def _check_filled(
+    labels: np.ndarray,
+    parts: np.ndarray,
+    class_names: Sequence[str],
+    fractions: tuple[float, float, float],
+) -> None:
+    for label, name in enumerate(class_names):
+        for part in range(3):
+            if fractions[part] > 0 and not ((labels == label) & (parts == part)).any():
+                raise DataError(
+                    f"class {printable(name)!r} has no photo left for {PARTS[part]}",
+                    where=f"{int((labels == label).sum())} photos in a few large groups",
+                    why="copies and groups stay together, and here they fill the other parts",
+                    fix="add photos that are not copies, or choose a finer group",
+                )
+
+
+def _too_small(name: str, count: int, distinct: int, wanted: list[int]) -> DataError:
+    parts = ", ".join(PARTS[part] for part in wanted)
+    copies = "" if distinct == count else f", {distinct} of them distinct"
+    return DataError(
+        f"class {printable(name)!r} has {count} photo{'s' if count != 1 else ''}{copies}",
+        where=f"class {printable(name)!r}",
+        why=f"each of {parts} needs at least one: the minimum is {len(wanted)} distinct photos",
+        fix=f"add photos to {printable(name)!r}, or leave the class out",
+    )
+
+
+def leaked(clusters: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Which samples have a copy in a given part that is read after theirs (test is read last).
+
+    Args:
+        clusters: (N,) cluster of each sample.
+        given: (N,) part of each sample.
+    """
+    latest = np.full(int(clusters.max(initial=-1)) + 1, -1, np.int64)
+    np.maximum.at(latest, clusters, given.astype(np.int64))
+    return given < latest[clusters]  # type: ignore[no-any-return]  # numpy: Any

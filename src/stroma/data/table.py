@@ -1,0 +1,243 @@
+"""Tables that name pictures and labels: the columns' meaning, and CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from stroma.core.errors import DataError, did_you_mean
+from stroma.data.folder import read_file, stamp_of
+from stroma.data.layout import PART_NAMES
+from stroma.data.records import AuditEntry, Found, Sample, first_names, printable
+
+PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img",
+                "picture", "photo")  # fmt: skip
+LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category", "y", "species")
+PART_COLUMNS = ("split", "part", "subset", "set", "partition")
+MAX_CSV = 1 << 28  # bytes; a table of paths beyond this is some other file
+MAX_FIELD = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its name in messages ("labels.csv line 7"), path, label, part, group."""
+
+    where: str
+    path: str
+    label: str
+    part: str = ""
+    group: str = ""
+
+
+def read_csv(path: Path, group: str | None) -> Found:
+    """A CSV of `path,label`, paths relative to the CSV's folder; `split` and a group optional."""
+    entries: list[AuditEntry] = []
+    lines = _parse(path, entries)
+    if not lines:
+        raise DataError(
+            f"{path.name} has no rows", where=str(path), fix="give it the columns path,label"
+        )
+    header, body = lines[0][1], lines[1:]
+    columns = find_columns(header, path, group, headerless=_is_data(header, path.parent))
+    if columns["headerless"]:
+        body = lines
+        entries.append(AuditEntry("inferred", path.name, "no header: columns read as path, label"))
+    rows = []
+    for line, cells in body:
+        if len(cells) != len(header):
+            raise DataError(
+                f"{path.name} line {line}: {len(cells)} cells, the header has {len(header)}",
+                where=f"{path}:{line}",
+                why="a missing or extra separator shifts the label into another column",
+                fix="mend this line (quote a cell that holds the separator)",
+            )
+        pick = {key: cells[at].strip() for key, at in columns.items() if _is_index(at)}
+        rows.append(Row(f"{path.name} line {line}", **pick))
+    return rows_to_found(path, rows, None, entries)
+
+
+def find_columns(
+    header: Sequence[str], path: Path, group: str | None, *, headerless: bool = False
+) -> dict[str, int | bool]:
+    """Which column is the path, the label, the part and the group, by their usual names."""
+    if headerless and len(header) >= 2:
+        return {"path": 0, "label": 1, "headerless": True}
+    lower = [name.strip().lower() for name in header]
+    repeated = sorted({name for name in lower if lower.count(name) > 1})
+    found: dict[str, int | bool] = {"headerless": False}
+    wanted = {"path": PATH_COLUMNS, "label": LABEL_COLUMNS, "part": PART_COLUMNS}
+    for key, names in wanted.items():
+        hits = [name for name in names if name in lower]
+        if hits and hits[0] in repeated:
+            raise DataError(
+                f"{path.name} has two columns called {hits[0]!r}", where=str(path),
+                why="only one of them can be meant", fix="rename or remove one",
+            )  # fmt: skip
+        if hits:
+            found[key] = lower.index(hits[0])
+    for key in ("path", "label"):
+        if key not in found:
+            hint = did_you_mean(key, lower)
+            raise DataError(
+                f"{path.name} has no {key} column.{hint}",
+                where=f"its columns: {first_names(list(header), 12)}",
+                why=f"a {key} column is called one of {', '.join(wanted[key])}",
+                fix=f"rename the column that holds the {key} to {key!r}",
+            )
+    if group is not None and group.strip().lower() in lower:
+        found["group"] = lower.index(group.strip().lower())
+    return found
+
+
+def rows_to_found(
+    table: Path,
+    rows: Sequence[Row],
+    names: list[str] | None,
+    entries: list[AuditEntry],
+) -> Found:
+    """Samples of a table of paths: each must be a file inside the table's folder."""
+    root = table.resolve().parent
+    samples: list[Sample] = []
+    for row in rows:
+        location = _inside(root, row, table)
+        if not row.label:
+            entries.append(AuditEntry("no_label", row.path, row.where))
+            continue
+        try:
+            facts = os.stat(location)
+        except OSError as error:
+            reason = f"{row.where}: {error.strerror}{_other_case(location)}"
+            entries.append(AuditEntry("missing", row.path, reason))
+            continue
+        samples.append(
+            Sample(row.path, row.label, part_of(row.part, row.where), facts.st_size,
+                   stamp_of(facts), row.group)
+        )  # fmt: skip
+    if not samples:
+        raise DataError(
+            f"{table.name} names no picture that exists",
+            where=first_names([f"{e.path} ({e.reason})" for e in entries], 3) or str(table),
+            why="paths in a table are relative to the table's own folder",
+            fix=f"put the pictures where the table says, below {root}",
+        )
+    class_names = names if names is not None else sorted_labels({s.label for s in samples})
+
+    def read(index: int) -> bytes:
+        return read_file(root / samples[index].name, samples[index].size)
+
+    return Found(str(table.resolve()), samples, class_names, read, entries)
+
+
+def part_of(text: str, where: str) -> str | None:
+    """The part that a table's cell names; an empty cell leaves the choice to the split."""
+    if not text.strip():
+        return None
+    if text.strip().lower() not in PART_NAMES:
+        raise DataError(
+            f"{where}: {printable(text)!r} is no part", where=where,
+            why="a split column holds train, val or test", fix="mend the cell, or leave it empty",
+        )  # fmt: skip
+    return PART_NAMES[text.strip().lower()]
+
+
+def sorted_labels(labels: set[str]) -> list[str]:
+    """Class names in order: by value where all are whole numbers (10 after 9), else by text."""
+    if all(re.fullmatch(r"-?\d+", label) for label in labels):
+        return sorted(labels, key=lambda label: (int(label), label))
+    return sorted(labels)
+
+
+def _inside(root: Path, row: Row, table: Path) -> Path:
+    def refuse(what: str) -> DataError:
+        return DataError(
+            f"{row.where}: {printable(row.path)!r} {what}",
+            where=str(table),
+            why="a table may only name files inside its own folder",
+            fix="copy the pictures next to the table and give relative paths",
+        )
+
+    if re.match(r"[A-Za-z][A-Za-z0-9+.\-]+://", row.path):
+        raise refuse("is an address; stroma downloads nothing")
+    if not row.path or "\0" in row.path:
+        raise refuse("is no path")
+    if PurePosixPath(row.path).is_absolute() or PureWindowsPath(row.path).drive:
+        raise refuse("is an absolute path")
+    if ".." in PurePosixPath(row.path.replace("\\", "/")).parts:
+        raise refuse("leads out of the folder")
+    return root / row.path
+
+
+def _other_case(path: Path) -> str:
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return ""
+    same = [name for name in names if name.lower() == path.name.lower()]
+    return f"; there is {same[0]!r}" if same else ""
+
+
+def _is_index(value: int | bool) -> bool:
+    return not isinstance(value, bool)
+
+
+def _is_data(cells: Sequence[str], root: Path) -> bool:
+    """Whether a first row is data already: its first cell is a file that exists."""
+    known = {*PATH_COLUMNS, *LABEL_COLUMNS}
+    if any(cell.strip().lower() in known for cell in cells) or not cells or not cells[0].strip():
+        return False
+    try:
+        return (root / cells[0].strip()).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _parse(path: Path, entries: list[AuditEntry]) -> list[tuple[int, list[str]]]:
+    """(line number, cells) of every row that is not blank."""
+    text = _text(path, entries)
+    try:
+        head = text[: 1 << 16]
+        delimiter = max(",;\t|", key=lambda char: head.split("\n", 1)[0].count(char))
+        if delimiter != "," and delimiter in head.split("\n", 1)[0]:
+            entries.append(AuditEntry("inferred", path.name, f"cells parted by {delimiter!r}"))
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        rows = []
+        start = 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((start, cells))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path.name} line {start}: {error}", where=f"{path}:{start}",
+            why="the line cannot be parted into cells", fix="mend the quotes on this line",
+        ) from None  # fmt: skip
+    return rows
+
+
+def _text(path: Path, entries: list[AuditEntry]) -> str:
+    data = read_file(path)
+    if len(data) > MAX_CSV:
+        raise DataError(
+            f"{path.name} has {len(data):,} bytes", where=str(path),
+            why="a table of paths is smaller", fix="give the table of paths and labels",
+        )  # fmt: skip
+    encodings: dict[str, Callable[[bytes], bool]] = {
+        "utf-16": lambda d: d[:2] in (b"\xff\xfe", b"\xfe\xff"),
+        "utf-8-sig": lambda d: True,
+        "latin-1": lambda d: True,
+    }
+    for encoding, applies in encodings.items():
+        try:
+            text = data.decode(encoding) if applies(data) else None
+        except UnicodeDecodeError:
+            continue
+        if text is not None:
+            if encoding != "utf-8-sig":
+                entries.append(AuditEntry("inferred", path.name, f"read as {encoding}"))
+            return text
+    raise AssertionError("latin-1 decodes every byte")
