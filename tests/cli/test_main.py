@@ -247,6 +247,17 @@ def test_doctor_gives_facts_on_stdout_and_talk_on_stderr():
     assert done.stderr == b"loading PyTorch...\n"
 
 
+def test_doctor_names_the_weights_it_finds_and_survives_a_wrong_setting(
+    capsys, monkeypatch, tmp_path
+):
+    (tmp_path / "resnet20-12fca82f.th").write_bytes(b"as good as any: doctor reads no weights")
+    title = "pretrained weights on this machine"
+    for setting, expected in ((tmp_path, "resnet20:cifar10"), (tmp_path / "x", "not looked for")):
+        monkeypatch.setenv("STROMA_WEIGHTS", str(setting))
+        assert main(["doctor", "--json"]) == 0
+        assert expected in json.loads(capsys.readouterr().out)[title]
+
+
 def test_doctor_for_people(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     assert main(["doctor"]) == 0

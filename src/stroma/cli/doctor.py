@@ -16,8 +16,10 @@ import torch
 
 import stroma
 from stroma.cli.command import Session, command
+from stroma.core.errors import StromaError
 from stroma.core.optional import EXTRAS
 from stroma.data.cache import cache_root
+from stroma.zoo.weights import find_local
 
 _PACKAGES = (
     "torch",
@@ -56,6 +58,7 @@ def examine() -> dict[str, dict[str, Any]]:
         "device": _device(),
         "disk": _disk(),
         "caches": _caches(),
+        "pretrained weights on this machine": _weights(),
         "optional packages": _optional(),
     }
 
@@ -148,6 +151,14 @@ def _caches() -> dict[str, Any]:
         "keras": home / ".keras" / "models",
     }
     return {name: _contents(Path(place)) if place else None for name, place in places.items()}
+
+
+def _weights() -> dict[str, Any]:
+    try:
+        found = find_local()
+    except StromaError as error:  # a wrong setting is for the report, not the end of it
+        return {"not looked for": error.what}
+    return {f.entry.name: str(f.path) for f in found if f.entry} or {"none": "in those places"}
 
 
 def _contents(folder: Path) -> str:

@@ -31,6 +31,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "check": Entry("stroma.cli.check:check", "Look at the photos, train nothing."),
     "demo": Entry("stroma.cli.demo:demo", "Write the demo photos."),
     "doctor": Entry("stroma.cli.doctor:doctor", "Say what this machine has, for bug reports."),
 }

@@ -78,6 +78,11 @@ class Progress:
             self._show()
             self._shown = now
 
+    def update_total(self, done: int, total: int) -> None:
+        """`update` for jobs that learn their size as they begin."""
+        self.total = self._remaining.total = total
+        self.update(done)
+
     def __enter__(self) -> Self:
         return self
 

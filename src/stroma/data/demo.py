@@ -27,6 +27,7 @@ from stroma.core.errors import DataError
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SIDE = 64
 MARKER = "demo.json"
+_AUTHOR = "stroma demo"
 _FORMAT = 1  # raise when the same settings would write other pixels
 _TRAINING_SHARE = 0.7  # of the width of each photograph; the rest is for test
 _TEST_DIGITS = 0.2  # of scikit-learn's 1,797 digits
@@ -126,6 +127,15 @@ def write_demo_photos(
     return DemoFacts(folder=folder, training=training, test=test, seed=seed, faults=planted)
 
 
+def is_demo_folder(folder: Path) -> bool:
+    """Whether `write_demo_photos` made this folder: what it holds is synthetic."""
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(marker, dict) and marker.get("written_by") == _AUTHOR
+
+
 def _written_before(folder: Path, settings: dict[str, int]) -> DemoFacts | None:
     """The facts of `folder` when it is ours, whole and of these settings; None when it is free."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -190,7 +200,7 @@ def _write(folder: Path, settings: dict[str, int], progress: Progress | None) ->
         csv.writer(file, lineterminator="\n").writerows([("path", "label", *Box._fields), *rows])
     (folder / "README.txt").write_text(_readme(planted), encoding="utf-8", newline="\n")
     marker = {
-        "written_by": "stroma demo",
+        "written_by": _AUTHOR,
         "settings": settings,
         "faults": [asdict(fault) for fault in planted],
     }
