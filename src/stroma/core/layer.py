@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,19 +34,24 @@ from stroma.core.tracking import track
 from stroma.core.weight import PROTOCOL, Weight, WeightSpec, layout_permutation, to_torch_layout
 
 
-class LayerOptions(TypedDict, total=False):
-    """Keyword arguments that every layer takes."""
+class BaseOptions(TypedDict, total=False):
+    """Keyword arguments of a layer that names `activity_regularizer` in its own signature."""
 
     name: str | None
     dtype: Any
     trainable: bool
     autocast: bool
-    activity_regularizer: Any
     input_shape: Any
     batch_input_shape: Any
     batch_shape: Any
     batch_size: int | None
     input_dim: int | None
+
+
+class LayerOptions(BaseOptions, total=False):
+    """Keyword arguments that every layer takes."""
+
+    activity_regularizer: Any
 
 
 class _CallSpec(NamedTuple):
@@ -98,13 +104,14 @@ class Layer(Configurable, nn.Module):
         ...         return inputs * self.factor
         >>> Scale()(torch.ones(2, 3)).shape
         torch.Size([2, 3])
+
     Reference: Keras 3 `keras.layers.Layer`; weights keep PyTorch's names and layout.
     """
 
     _call_spec: _CallSpec
     input_spec: Any = None
     # What a receptive field needs: (kernel, stride, dilation) per spatial axis; None: pointwise,
-    # "unknown": cannot be said, "global": sees everything.
+    # "unknown": cannot be said, "all": sees everything.
     receptive: Any = "unknown"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -246,7 +253,11 @@ class Layer(Configurable, nn.Module):
             data = torch.as_tensor(make(shape, dtype=torch_dtype)).to(torch_dtype)
             data = to_torch_layout(data, spec.permutation)
             weight = Weight(data, spec, trainable and self._trainable and _is_float(torch_dtype))
-        self._register_weight(numbered(spec.name, {*self._parameters, *self._buffers}), weight)
+        # Until it is assigned to an attribute it stands under its own name, where that is free:
+        # `self.bias = None` before `self.bias = self.add_weight(name="bias")` is common.
+        tables = (self._parameters, self._buffers, self._modules, self.__dict__)
+        taken = {*itertools.chain(*tables), *dir(type(self))}
+        self._register_weight(numbered(spec.name.replace(".", "_"), taken), weight)
         return weight
 
     def _register_weight(self, key: str, weight: Weight) -> None:
@@ -254,6 +265,7 @@ class Layer(Configurable, nn.Module):
             for old in [name for name, tensor in table.items() if tensor is weight]:
                 del table[old]
                 self._specs.pop(old, None)
+        self.__dict__.pop(key, None)  # torch refuses a name that holds anything, even None
         weight.path = f"{self.name}/{weight.spec.name}"
         self._specs[key] = weight.spec
         if weight.spec.trainable and weight.dtype.is_floating_point:

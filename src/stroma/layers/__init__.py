@@ -1,0 +1,46 @@
+"""Layers: Keras' names, arguments and numbers; each a real `torch.nn.Module`."""
+
+from stroma.core.inputs import Input, InputLayer
+from stroma.core.layer import Layer
+from stroma.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from stroma.layers.convolution import Conv2D
+from stroma.layers.dense import Dense
+from stroma.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from stroma.layers.pooling import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
+from stroma.layers.reshaping import Flatten, Permute, Reshape
+
+# Keras' shorter names
+Convolution2D = Conv2D
+MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
+GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
+
+__all__ = [
+    "Layer", "Input", "InputLayer",
+    "Dense", "Conv2D", "Convolution2D",
+    "MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D",
+    "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
+    "Flatten", "Reshape", "Permute",
+    "Activation", "ReLU", "LeakyReLU", "Softmax",
+    "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
+    "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate",
+]  # fmt: skip
