@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from stroma import optimizers
 from stroma.core.errors import ArgumentError, ArgumentTypeError, WeightsError
@@ -408,3 +409,31 @@ def test_a_users_own_rule_is_two_methods():
     optimizer.step()
     assert weight.tolist() == [0.5, 1.5]
     assert SignDescent.from_config(optimizer.get_config()).learning_rate == 0.5
+
+
+OPTIONS = [
+    {},
+    {"clipnorm": 1.0},
+    {"global_clipnorm": 1.0},
+    {"clipvalue": 1.0, "loss_scale_factor": 8.0},
+    {"use_ema": True, "ema_overwrite_frequency": 1},
+    {"gradient_accumulation_steps": 2},
+]
+
+
+@every_rule
+@pytest.mark.parametrize("foreach", [False, True], ids=["kernel", "foreach"])
+def test_a_step_never_asks_for_a_tensors_value(rule, foreach, monkeypatch):
+    """Tensors without numbers: reading one, which on a GPU would wait for it, raises."""
+    if foreach:
+        monkeypatch.setattr(Group, "fused", property(lambda group: False))
+    for options in OPTIONS:
+        with FakeTensorMode():
+            weights = [nn.Parameter(torch.empty(3, 2)), nn.Parameter(torch.empty(3))]
+            optimizer = built(rule, weights, weight_decay=0.1, **options)
+            for weight in weights:
+                weight.grad = torch.empty_like(weight)
+            optimizer.step()
+            optimizer.step(torch.zeros(()))
+            with pytest.raises(DataDependentOutputException):  # the test can fail
+                weights[0].sum().item()

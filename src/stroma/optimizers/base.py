@@ -18,6 +18,7 @@ from stroma.core.config import Configurable
 from stroma.core.errors import ArgumentError, WeightsError
 from stroma.core.names import snake_case
 from stroma.core.registry import Registry
+from stroma.optimizers.checks import check_clipping
 from stroma.optimizers.gradients import clip_each_norm, clip_global_norm, clip_values
 from stroma.optimizers.group import Group, grouped
 from stroma.optimizers.rate import LearningRate, function_of_step, schedule_from_config
@@ -78,36 +79,25 @@ class Optimizer(Configurable, ABC):
         owner = type(self).__name__
         self.name = name or snake_case(owner)
         self.learning_rate = learning_rate
-        limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        given = [key for key, value in limits.items() if value is not None]
-        if len(given) > 1:
-            raise ArgumentError(
-                f"{owner}: only one way of clipping can be used, got {' and '.join(given)}",
-                where=f"{owner}({given[0]}=..., {given[1]}=...)",
-                why="each would undo the other's limit",
-                fix=f"keep {given[0]}=... alone",
-            )
-        for key, value in (limits | {"weight_decay": weight_decay}).items():
-            if value is not None:
-                check_number(key, value, owner=owner, minimum=0)
-        self.weight_decay = weight_decay
-        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
-        self.use_ema = use_ema
-        self.ema_momentum = check_number(
-            "ema_momentum", ema_momentum, owner=owner, minimum=0, maximum=1
+        check_clipping(
+            {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm},
+            owner=owner,
         )
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        if weight_decay is not None:
+            check_number("weight_decay", weight_decay, owner=owner, minimum=0)
+        self.weight_decay = weight_decay
+        self.use_ema = use_ema
+        check_number("ema_momentum", ema_momentum, owner=owner, minimum=0, maximum=1)
+        self.ema_momentum = ema_momentum
         if ema_overwrite_frequency is not None:
             check_positive_int("ema_overwrite_frequency", ema_overwrite_frequency, owner=owner)
         self.ema_overwrite_frequency = ema_overwrite_frequency
-        if loss_scale_factor is not None:
-            check_number(
-                "loss_scale_factor", loss_scale_factor, owner=owner, minimum=0, exclusive=True
-            )
+        if (scale := loss_scale_factor) is not None:
+            check_number("loss_scale_factor", scale, owner=owner, minimum=0, exclusive=True)
         self.loss_scale_factor = loss_scale_factor
-        if gradient_accumulation_steps is not None:
-            check_int(
-                "gradient_accumulation_steps", gradient_accumulation_steps, owner=owner, minimum=2
-            )
+        if (steps := gradient_accumulation_steps) is not None:
+            check_int("gradient_accumulation_steps", steps, owner=owner, minimum=2)
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.calls = 0  # of step or apply; with accumulation more than there were updates
         self._table = SlotTable()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stroma.core.checks import check_number
 from stroma.core.errors import ArgumentError
 
@@ -17,3 +19,18 @@ def check_decay_rate(name: str, value: float, *, owner: str) -> float:
             fix=f"{owner}({name}=0.9)",
         )
     return value
+
+
+def check_clipping(limits: Mapping[str, float | None], *, owner: str) -> None:
+    """At most one limit is given, and it is 0 or more (0 clips nothing, as in Keras)."""
+    given = {name: value for name, value in limits.items() if value is not None}
+    for name, value in given.items():
+        check_number(name, value, owner=owner, minimum=0)
+    if len(given) > 1:
+        first, second, *_ = given
+        raise ArgumentError(
+            f"{owner}: only one way of clipping can be used, got {' and '.join(given)}",
+            where=f"{owner}({first}=..., {second}=...)",
+            why="each would undo the other's limit",
+            fix=f"keep {first}=... alone",
+        )

@@ -37,7 +37,9 @@ def clip_global_norm(gradients: list[Tensor], limit: float) -> list[Tensor]:
     norms = [norm.to(device, torch.float32) for norm in torch._foreach_norm(gradients)]
     total = torch.linalg.vector_norm(torch.stack(norms))
     factor = limit / total.clamp_min(limit) + (total - total)
-    return list(torch._foreach_mul(gradients, [factor.to(g.device) for g in gradients]))
+    if all(gradient.device == device for gradient in gradients):
+        return list(torch._foreach_mul(gradients, factor))  # one kernel
+    return [gradient * factor.to(gradient.device) for gradient in gradients]
 
 
 def clip_values(gradients: list[Tensor], limit: float) -> list[Tensor]:
@@ -74,7 +76,7 @@ def undone_if(found_inf: Tensor | None, *lists: Sequence[Tensor]) -> Iterator[No
         yield
         return
     tensors = [tensor for tensors in lists for tensor in tensors]
-    before = torch._foreach_clone(tensors)
+    before = [tensor.clone() for tensor in tensors]
     yield
     skip = found_inf != 0
     for tensor, old in zip(tensors, before, strict=True):
