@@ -110,6 +110,15 @@ def test_frozen_parameters_stay_and_keep_their_state(rule):
     assert not torch.equal(weights[0], frozen[0])
 
 
+def test_all_frozen_is_a_step_that_changes_nothing():
+    weights = [weight.requires_grad_(False) for weight in parameters()]
+    optimizer = built("adam", weights, use_ema=True, gradient_accumulation_steps=2)
+    before = everything(optimizer)
+    train(optimizer, weights, 2)
+    optimizer.finalize_variable_values()
+    assert all_equal(everything(optimizer), before) and optimizer.iterations == 1
+
+
 @every_rule
 def test_parameters_can_join_later(rule):
     weights = parameters()

@@ -364,7 +364,7 @@ class Optimizer(Configurable, ABC):
 
     def _update_average(self) -> None:
         chosen = self._trainable()  # a frozen weight must not drift to its average
-        if not chosen:
+        if not chosen:  # foreach operations take no empty list
             return
         weight = 1.0 if self.iterations == 0 else 1.0 - self.ema_momentum
         averages = self._table.at(AVERAGE, chosen)
@@ -375,6 +375,8 @@ class Optimizer(Configurable, ABC):
 
     @torch.no_grad()
     def _overwrite_by_average(self, chosen: list[int]) -> None:
+        if not chosen:
+            return
         averages = self._table.at(AVERAGE, chosen)
         torch._foreach_copy_([self._table.parameters[index] for index in chosen], averages)
 
