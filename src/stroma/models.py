@@ -1,1 +1,324 @@
-"""placeholder."""
+"""`Model` and `Sequential` as users see them: where a network and its training meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from stroma.core.errors import RunError
+from stroma.network.network import Network
+from stroma.network.sequential import SequentialNetwork
+from stroma.training import fitting
+from stroma.training.adapters import as_batches
+from stroma.training.callbacks import Callback
+from stroma.training.loop import Settings, evaluate_batch, step
+from stroma.training.run_folder import RunFolder
+from stroma.training.state import History, State
+
+
+class Model(Network):
+    """A network that can be trained.
+
+    Made from symbolic inputs and outputs, or subclassed with an own `call`.
+
+    Args:
+        inputs, outputs: Symbolic tensors, or lists or dicts of them.
+        name: Its name.
+        trainable: False freezes every layer in it.
+    Example:
+        >>> from stroma import layers
+        >>> x = layers.Input((4,))
+        >>> model = Model(x, layers.Dense(1)(x))
+        >>> model.compile(optimizer="sgd", loss="mse")
+        >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+        >>> list(history.history)
+        ['loss']
+    """
+
+    _compiled: fitting.Compiled | None = None
+    _state: State | None = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        precision: str = "auto",
+        tune: bool = False,
+    ) -> None:
+        """Say how to train: Keras' arguments in Keras' order, then stroma's.
+
+        Args:
+            optimizer: Name or object.
+            loss: Name, object or `f(y_true, y_pred)`; a list or dict for several outputs.
+            loss_weights: Weight of each output's loss.
+            metrics: Names or objects; measured without sample weights.
+            weighted_metrics: The same, with sample weights.
+            run_eagerly: True never compiles.
+            steps_per_execution: Accepted; every step is dispatched by itself here.
+            jit_compile: True runs through `torch.compile`; "auto" follows static rules.
+            auto_scale_loss: Accepted; float16 is scaled by the optimizer's own factor.
+            precision: "auto", "float32" or "bfloat16": what `fit` computes in.
+            tune: Reserved for measuring; "auto" follows static rules.
+        """
+        object.__setattr__(
+            self,
+            "_compiled",
+            fitting.compiled(
+                optimizer, loss, loss_weights, metrics, weighted_metrics, precision=precision,
+                jit_compile=False if run_eagerly else jit_compile, output_names=self.output_names,
+            ),
+        )  # fmt: skip
+
+    @property
+    def output_names(self) -> list[str]:
+        """A name for each output: the key of a dict, else the layer that makes it."""
+        if not self._is_graph:
+            return []
+        if isinstance(self._outputs, dict):
+            return list(self._outputs)
+        keys = {id(layer): key for key, layer in self.keys().items()}
+        return [keys.get(id(tensor.node.target), tensor.node.title()) for tensor in self.outputs]
+
+    @property
+    def compiled(self) -> bool:
+        return self._compiled is not None
+
+    @property
+    def optimizer(self) -> Any:
+        return self._require_compiled().optimizer
+
+    @property
+    def metrics_names(self) -> list[str]:
+        return [key for key, _ in self._require_compiled().objective.trackers()]
+
+    @property
+    def stop_training(self) -> bool:
+        """Set it to True in a callback to end `fit` after this step."""
+        return self._state is not None and bool(self._state.stop_reason)
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        if self._state is not None:
+            self._state.stop_reason = "stop_training was set" if value else ""
+
+    def _require_compiled(self) -> fitting.Compiled:
+        if self._compiled is None:
+            raise RunError(
+                f"{self.name!r} is not compiled",
+                where=f"{type(self).__name__}",
+                why="the loss and the optimizer are not known yet",
+                fix='model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")',
+            )
+        return self._compiled
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Sequence[Callback] | Callback | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        *,
+        run: str | Path | RunFolder | None = None,
+        resume: str | Path | None = None,
+        seed: int | None = None,
+        device: str | None = "auto",
+    ) -> History:
+        """Train; Keras' arguments in Keras' order, then stroma's.
+
+        Args:
+            x, y: Arrays or tensors; or x alone: a torch `Dataset` or `DataLoader`, a generator of
+                batches, a part of `stroma.data`.
+            batch_size: 32 when None.
+            epochs: Epoch to stop before.
+            verbose: 0 silent, 1 or "auto" a line that moves in a terminal, 2 a line an epoch.
+            callbacks: Hooks into the loop.
+            validation_split: Share of the *last* rows to validate on.
+            validation_data: (x, y), (x, y, weights), or anything x may be.
+            shuffle: A new order each epoch.
+            class_weight: Class index to weight; classes not named have 1.
+            sample_weight: A weight for each sample.
+            initial_epoch: Epoch to begin with, from 0.
+            steps_per_epoch, validation_steps: Batches to take, of data without end.
+            validation_batch_size: `batch_size` when None.
+            validation_freq: Validate every so many epochs, or after those listed.
+            run: Folder for checkpoints and figures; "auto" makes one under `runs/`; None: none.
+            resume: Run folder to continue: it ends with the weights of an uninterrupted run.
+            seed: Of shuffling, dropout and augmentation; drawn from Python's `random` when None.
+            device: "auto", "cpu", "cuda".
+        Raises: RunError: not compiled. ShapeError, ArgumentError: data that does not fit.
+        """
+        return fitting.fit(
+            self, self._require_compiled(), x, y, batch_size=batch_size, epochs=epochs,
+            verbose=verbose, callbacks=callbacks, validation_split=validation_split,
+            validation_data=validation_data, shuffle=shuffle, class_weight=class_weight,
+            sample_weight=sample_weight, initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size, validation_freq=validation_freq,
+            run=run, resume=resume, seed=seed, device=device,
+        )  # fmt: skip
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics over data, in float32: a float, a list, or a dict by name."""
+        data = as_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        results = fitting.evaluate_data(self, self._require_compiled(), data)
+        if return_dict:
+            return results
+        ordered = [results[key] for key in self.metrics_names if key in results]
+        return ordered[0] if len(ordered) == 1 else ordered
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Outputs as NumPy arrays, in float32, each batch moved to host memory as it comes."""
+        return fitting.predict(self, as_batches(x, batch_size=batch_size, steps=steps))
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs for one batch, as NumPy arrays."""
+        with torch.no_grad():
+            outputs = self(tree_map(_tensor, x), training=False)
+        return tree_map(lambda leaf: leaf.cpu().numpy(), outputs)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One update on one batch; returns the running loss and metrics."""
+        return self._on_batch(x, y, sample_weight, class_weight, return_dict, training=True)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics with one more batch entered, without learning from it."""
+        return self._on_batch(x, y, sample_weight, None, return_dict, training=False)
+
+    def _on_batch(
+        self, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool, training: bool
+    ) -> Any:
+        compiled = self._require_compiled()
+        rows = len(x[0] if isinstance(x, (list, tuple)) else x)
+        data = as_batches(x, y, weight, batch_size=rows, class_weight=class_weight)
+        batch = next(iter(data.epoch(0)))
+        settings = Settings(device=fitting.device_of(self))
+        if training:
+            state = self._state or State(
+                self, compiled.optimizer, compiled.objective, seed=0, epochs=0
+            )
+            object.__setattr__(self, "_state", state)
+            step(state, batch, settings)
+            state.step += 1
+        else:
+            evaluate_batch(self, compiled.objective, batch, settings)
+        results = compiled.objective.results()
+        if return_dict:
+            return results
+        ordered = [results[key] for key in self.metrics_names if key in results]
+        return ordered[0] if len(ordered) == 1 else ordered
+
+    def reset_metrics(self) -> None:
+        """Begin the running figures anew."""
+        self._require_compiled().objective.reset()
+
+
+class Sequential(SequentialNetwork, Model):
+    """Layers one after the other, trained like any model.
+
+    Args:
+        layers: Layers to begin with; `Input(...)` or `input_shape=` in the first builds at once.
+        trainable: False freezes every layer in it.
+        name: Its name.
+    Example:
+        >>> from stroma import layers
+        >>> model = Sequential([layers.Input((4,)), layers.Dense(2)])
+        >>> model.count_params()
+        10
+    """
+
+    reserved_names: ClassVar[frozenset[str]] = frozenset()
+
+
+def fit(
+    module: torch.nn.Module,
+    data: Any,
+    y: Any = None,
+    *,
+    loss: Any,
+    optimizer: Any = "adam",
+    metrics: Any = None,
+    epochs: int = 1,
+    layout: str | None = None,
+    precision: str = "auto",
+    jit_compile: bool | str = "auto",
+    **options: Any,
+) -> History:
+    """Train any `nn.Module` by the same loop as `Model.fit`.
+
+    Args:
+        module: A PyTorch module, or a stroma layer or network.
+        data: What `Model.fit` takes as `x`; `y` the targets of arrays.
+        loss: Name, object or `f(y_true, y_pred)`.
+        optimizer: Name or object.
+        metrics: Names or objects.
+        epochs: How many.
+        layout: "NCHW" permutes channels-last images for a PyTorch module (a view, no copy);
+            required for rank-4 data, never guessed.
+        precision, jit_compile: As in `Model.compile`.
+        options: Any other argument of `Model.fit`.
+    Example:
+        >>> net = torch.nn.Linear(4, 1)
+        >>> history = fit(net, np.ones((8, 4), "float32"), np.ones((8, 1)), loss="mse", verbose=0)
+        >>> len(history.epoch)
+        1
+    """
+    settings = fitting.compiled(
+        optimizer, loss, metrics=metrics, precision=precision, jit_compile=jit_compile
+    )
+    return fitting.fit(module, settings, data, y, epochs=epochs, layout=layout, **options)
+
+
+def _tensor(leaf: Any) -> Any:
+    return torch.as_tensor(leaf) if isinstance(leaf, (np.ndarray, list, Tensor)) else leaf

@@ -1,0 +1,282 @@
+"""`fit`, `evaluate` and `predict` for any `nn.Module`: settings are resolved here, once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from stroma import optimizers
+from stroma.core.batches import Batch, Batches
+from stroma.core.checks import check_choice, check_int
+from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.layer import Layer
+from stroma.core.seeds import draw_seed
+from stroma.training.adapters import as_batches, split_arrays, unpack
+from stroma.training.callbacks import Callback
+from stroma.training.loop import Settings, evaluate, forward, to_device, train
+from stroma.training.objective import Objective
+from stroma.training.precision import Precision, choose_precision
+from stroma.training.progress import ProgressLine
+from stroma.training.run_folder import RunFolder
+from stroma.training.state import History, State
+
+
+@dataclass
+class Compiled:
+    """What `compile` was given, ready for the loop.
+
+    Args:
+        optimizer: The update rule.
+        objective: Losses and metrics.
+        precision: "auto", or a dtype by name, for `fit`.
+        jit_compile: True runs the model through `torch.compile`; "auto" follows static rules.
+        choice: The precision that `fit` resolved, with its reason.
+    """
+
+    optimizer: Any
+    objective: Objective
+    precision: str = "auto"
+    jit_compile: bool | str = "auto"
+    choice: Precision | None = None
+    callable: Any = field(default=None, repr=False)
+
+
+def compiled(
+    optimizer: Any,
+    loss: Any,
+    loss_weights: Any = None,
+    metrics: Any = None,
+    weighted_metrics: Any = None,
+    *,
+    precision: str = "auto",
+    jit_compile: bool | str = "auto",
+    output_names: list[str] | None = None,
+) -> Compiled:
+    """Resolve names to an optimizer, losses and metrics."""
+    check_choice("jit_compile", jit_compile, ("auto", True, False), owner="compile")
+    return Compiled(
+        optimizer=optimizers.get(optimizer),
+        objective=Objective(loss, loss_weights, metrics, weighted_metrics, output_names),
+        precision=precision,
+        jit_compile=jit_compile,
+    )
+
+
+def choose_device(device: str | torch.device | None = "auto") -> torch.device:
+    """The device asked for; "auto" is `$STROMA_DEVICE`, else CUDA, else the CPU."""
+    wanted = os.environ.get("STROMA_DEVICE", "auto") if device in (None, "auto") else device
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.device(wanted)
+    except RuntimeError as error:
+        raise ArgumentError(
+            f"unknown device {wanted!r}", where="device=...", fix='"cpu", "cuda" or "mps"'
+        ) from error
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's weights are."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def fit(
+    module: nn.Module,
+    compiled: Compiled,
+    x: Any = None,
+    y: Any = None,
+    *,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: str | int = "auto",
+    callbacks: Sequence[Callback] | Callback | None = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool = True,
+    class_weight: Mapping[int, float] | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: int | Sequence[int] = 1,
+    run: str | Path | RunFolder | None = None,
+    resume: str | Path | None = None,
+    seed: int | None = None,
+    device: str | None = "auto",
+    layout: str | None = None,
+) -> History:
+    """Train a module; the arguments are those of `Model.fit` and `stroma.fit`."""
+    folder = _run_folder(run, resume)
+    saved = folder.newest() if folder is not None and resume is not None else None
+    seed = int(saved["seed"]) if saved else draw_seed() if seed is None else seed
+    if validation_split and validation_data is None:
+        (x, y, sample_weight), validation_data = split_arrays(x, y, sample_weight, validation_split)
+    data = as_batches(
+        x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, seed=seed,
+        steps=steps_per_epoch, class_weight=class_weight,
+    )  # fmt: skip
+    validation = _validation(validation_data, validation_batch_size or batch_size, validation_steps)
+    module.to(choose_device(device) if device_of(module).type == "cpu" else device_of(module))
+    first = next(iter(data.epoch(initial_epoch)), None)
+    settings = _settings(module, compiled, first, layout, validation_freq)
+    given: Sequence[Callback | None] = (
+        callbacks if isinstance(callbacks, (list, tuple)) else [cast("Callback | None", callbacks)]
+    )
+    listeners = [callback for callback in given if callback is not None]
+    if verbose not in (0, "0", False):
+        listeners.append(ProgressLine(2 if verbose == 2 else 1, len(data)))
+    state = State(
+        module, compiled.optimizer, compiled.objective, seed=seed, epoch=initial_epoch,
+        epochs=check_int("epochs", epochs, owner="fit", minimum=0), callbacks=listeners,
+    )  # fmt: skip
+    state.history.params = {"verbose": verbose, "epochs": epochs, "steps": len(data)}
+    for listener in listeners:
+        listener.state = state
+        listener.set_params(state.history.params)
+        listener.set_model(module)
+    if isinstance(module, Layer):
+        object.__setattr__(module, "_state", state)
+    if first is not None:
+        _check_labels(compiled.objective, first, module, settings, data)
+    return train(state, data, settings, validation=validation, run=folder, resume=saved)
+
+
+def _run_folder(run: Any, resume: Any) -> RunFolder | None:
+    if resume is not None:
+        return RunFolder(Path(resume))
+    if run is None or isinstance(run, RunFolder):
+        return run
+    return RunFolder.create(run)
+
+
+def _validation(data: Any, batch_size: int | None, steps: int | None) -> Batches | None:
+    if data is None:
+        return None
+    x, y, weight = unpack(data) if isinstance(data, (tuple, list)) else (data, None, None)
+    return as_batches(x, y, weight, batch_size=batch_size, steps=steps)
+
+
+def _settings(
+    module: nn.Module,
+    compiled: Compiled,
+    first: Batch | None,
+    layout: str | None,
+    validation_freq: int | Sequence[int],
+) -> Settings:
+    device = device_of(module)
+    choice = Precision(None, "there is no data")
+    if first is not None:
+        x = to_device(first.x, device)
+        layout = check_layout(module, x, layout)
+        plain = Settings(device=device, layout=layout)
+        one = tree_map(lambda leaf: leaf[:1], x)
+        with torch.no_grad():  # layers that are not built yet are built by this
+            forward(module, one, plain, training=False)
+        shown = tree_map(lambda leaf: leaf.permute(0, 3, 1, 2), x) if layout == "NCHW" else x
+        choice = choose_precision(compiled.precision, module, shown, device)
+    compiled.choice = choice
+    if compiled.jit_compile is True and compiled.callable is None:
+        compiled.callable = torch.compile(module)
+    frequency = validation_freq if isinstance(validation_freq, int) else tuple(validation_freq)
+    return Settings(
+        device=device,
+        autocast=choice.dtype,
+        layout=layout,
+        validation_freq=frequency,
+        compiled=compiled.callable,
+    )
+
+
+def check_layout(module: nn.Module, x: Any, layout: str | None) -> str | None:
+    """The layout for a module's inputs: stroma's own are channels-last, others must say.
+
+    Raises: ArgumentError: rank-4 data for a PyTorch module, and no layout.
+    """
+    if layout is not None:
+        check_choice("layout", layout, ("NCHW", "NHWC"), owner="fit")
+        return None if layout == "NHWC" else layout
+    images = any(isinstance(leaf, Tensor) and leaf.dim() == 4 for leaf in tree_flatten(x)[0])
+    if isinstance(module, Layer) or not images:
+        return None
+    raise ArgumentError(
+        f"{type(module).__name__} gets images: say in which layout it takes them",
+        where="fit(layout=...)",
+        why="stroma's data is (batch, height, width, channels); PyTorch's own networks take "
+        "(batch, channels, height, width), and a wrong guess trains without an error",
+        fix='layout="NCHW" (the data is permuted, without a copy) or layout="NHWC"',
+    )
+
+
+def _check_labels(
+    objective: Objective, first: Batch, module: nn.Module, settings: Settings, data: Batches
+) -> None:
+    """Labels outside the classes: found before the first step, the same on every device."""
+    arrays = getattr(data, "arrays", None)
+    y = arrays[1] if arrays is not None else first.y
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.dim() > 2:
+        return
+    if y.dim() == 2 and y.shape[-1] != 1:
+        return
+    loss = objective.given["loss"]
+    name = loss if isinstance(loss, str) else getattr(loss, "name", "")
+    if "sparse" not in str(name):
+        return
+    with torch.no_grad():
+        one = tree_map(lambda leaf: leaf[:1], to_device(first.x, settings.device))
+        outputs = forward(module, one, settings, training=False)
+    if not isinstance(outputs, Tensor):
+        return
+    classes = outputs.shape[-1]
+    wrong = ((y < 0) | (y >= classes)).reshape(-1).nonzero().reshape(-1)
+    if len(wrong):
+        at = int(wrong[0])
+        named = at if arrays is not None or first.indices is None else int(first.indices[at])
+        raise ArgumentError(
+            f"label {int(y.reshape(-1)[at])} is out of range: the network has {classes} outputs "
+            f"(labels 0 to {classes - 1})",
+            where=f"{data.name_of(named)} ({len(wrong)} such labels)",
+            why="the loss would read beyond its outputs",
+            fix=f"give labels from 0 on, or make the last layer Dense({int(y.max()) + 1})",
+        )
+
+
+def evaluate_data(
+    module: nn.Module, compiled: Compiled, data: Batches, *, layout: str | None = None
+) -> dict[str, float]:
+    """Loss and metrics of a module over batches, in float32."""
+    state = State(module, compiled.optimizer, compiled.objective, seed=0, epochs=0)
+    return evaluate(state, data, Settings(device=device_of(module), layout=layout))
+
+
+@torch.no_grad()
+def predict_batches(
+    module: nn.Module, data: Batches, *, layout: str | None = None
+) -> Iterator[Any]:
+    """Outputs batch by batch as NumPy arrays, moved to host memory as they come, in float32."""
+    settings = Settings(device=device_of(module), layout=layout)
+    for batch in data.epoch(0):
+        outputs = forward(module, to_device(batch.x, settings.device), settings, training=False)
+        yield tree_map(lambda leaf: leaf.detach().cpu().numpy(), outputs)
+
+
+def predict(module: nn.Module, data: Batches, *, layout: str | None = None) -> Any:
+    """All outputs, joined along the first axis."""
+    parts: list[list[np.ndarray]] = []
+    structure = None
+    for outputs in predict_batches(module, data, layout=layout):
+        leaves, structure = tree_flatten(outputs)
+        parts.append(leaves)
+    if structure is None:
+        raise ShapeError("there is nothing to predict: the data is empty", where="predict(x)")
+    return tree_unflatten([np.concatenate(column) for column in zip(*parts)], structure)
