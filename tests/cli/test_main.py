@@ -123,6 +123,12 @@ def test_an_unknown_verb_names_the_nearest(capsys):
     assert fails(capsys, "zzzzzz")["try"] == "stroma --help"
 
 
+def test_photos_without_a_verb_are_given_one(capsys, tmp_path):
+    (tmp_path / "my photos").mkdir()
+    parts = fails(capsys, tmp_path / "my photos")
+    assert parts["try"].endswith(f" '{tmp_path / 'my photos'}'")
+
+
 def test_an_unknown_option_names_the_nearest(capsys):
     assert "Did you mean '--json'?" in fails(capsys, "doctor", "--jsn")["error"]
 
@@ -171,14 +177,14 @@ def raising(error):
 
 
 def test_an_unexpected_error_is_one_line_and_a_log(capsys, verb):
-    verb(raising(KeyError("left")))
+    verb(raising(ValueError("left\nright\x1b")))
     assert main(["try-it"]) == 1
     shown = capsys.readouterr().err
     assert len(shown.splitlines()) == 1
     log = Path(shown.rpartition("traceback: ")[2].rstrip(")\n"))
     text = log.read_text()
     log.unlink()
-    assert "stroma try-it" in text and "Traceback" in text and "KeyError: 'left'" in text
+    assert "stroma try-it" in text and "Traceback" in text and "ValueError: left" in text
 
 
 def test_debug_shows_the_traceback_before_or_after_the_verb(capsys, verb):
@@ -201,13 +207,14 @@ def test_an_interrupt_is_130(capsys, verb):
     assert main(["try-it"]) == 130
 
 
-def test_sigterm_is_143_and_leaves_nothing_half_written(tmp_path):
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_half_written(tmp_path, number, code):
     process = subprocess.Popen([*STROMA, "demo", "--photos", tmp_path / "d"])
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("d.*/train")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    process.send_signal(number)
+    assert process.wait(60) == code
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -18,6 +20,7 @@ from stroma.cli import errors
 from stroma.cli.command import SETTINGS, Session, common_options
 from stroma.cli.console import make_streams_safe
 from stroma.core.errors import ArgumentError, did_you_mean
+from stroma.core.text import printable
 
 WHAT = "stroma builds, trains, transfers, understands and ships convolutional networks."
 
@@ -66,12 +69,15 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         verb = arguments[0]
         if verb not in COMMANDS:
-            hint = did_you_mean(verb, COMMANDS, count=1)
+            near = difflib.get_close_matches(verb, COMMANDS, n=1)
+            fix = shlex.join(["stroma", *near, "--help"])
+            if os.path.exists(verb):  # photos without a verb
+                fix = shlex.join(["stroma", "train" if "train" in COMMANDS else "check", verb])
             raise ArgumentError(
-                f"there is no command {verb!r}.{hint}",
+                f"there is no command {verb!r}.{did_you_mean(verb, near)}",
                 where=f"stroma {verb}",
                 why=f"the commands are {', '.join(COMMANDS)}",
-                fix=f"stroma {hint.split(chr(39))[1]} --help" if hint else "stroma --help",
+                fix=fix,
             )
         return super().resolve_command(context, arguments)
 
@@ -140,5 +146,6 @@ def _fail(error: Exception, session: Session) -> int:
         print(errors.render(explained, session.talk.width), file=sys.stderr)
         return 2
     log = errors.write_log(error, session.arguments)
-    print(f"stroma failed: {type(error).__name__}: {error} (traceback: {log})", file=sys.stderr)
+    said = printable(f"{type(error).__name__}: {error}".splitlines()[0])
+    print(f"stroma failed: {said} (traceback: {log})", file=sys.stderr)
     return 1
