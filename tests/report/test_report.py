@@ -122,6 +122,13 @@ def test_each_count_of_the_matrix_opens_its_photos_without_script(html, folder):
     assert ".opened:target { display: block" in html
 
 
+def test_colour_is_never_the_only_sign(html):
+    assert re.search(r"✓</span><span class=.unseen.>right", html)
+    assert re.search(r"✗</span><span class=.unseen.>wrong", html)
+    assert re.findall(r'text class="label s\d"[^>]*>(\w+)<', html)[:2] == ["training", "validation"]
+    assert "stroke-dasharray" in re.search(r"\.line\.s1 \{[^}]*dash[^}]*\}", html).group()
+
+
 def test_hostile_names_stay_text(tmp_path):
     names = (HOSTILE, "cat\u202egpj", "\udcff\x1b[31m", "{{ 7 * 7 }}")
     make_run(tmp_path, names, each=6, error=0.5)

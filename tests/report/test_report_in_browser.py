@@ -140,3 +140,13 @@ def test_long_hostile_names_do_not_widen_the_page(visit, tmp_path):
     page = visit(write_report(folder).as_uri(), viewport={"width": 360, "height": 800})
     assert page.complaints == []
     assert not too_wide(page)
+
+
+def test_on_paper_it_is_light_and_complete(visit, report):
+    page = visit(report, color_scheme="dark", viewport={"width": 794, "height": 1123})
+    page.get_by_role("button", name="Light theme").click()
+    page.get_by_role("button", name="Dark theme").click()
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate(LOW_CONTRAST) == []
+    assert not page.locator("nav").is_visible()

@@ -1,23 +1,17 @@
-"""A run record becomes one HTML file: offline, readable without script, light and dark.
-
-The page asks for nothing: its policy forbids every request, allows pictures only inside the file,
-and runs exactly the one script and style whose hashes it names.
-"""
+"""A run record becomes one HTML file: offline, readable without script, light and dark."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from stroma.core.records import SMALL_SUPPORT, EpochRow, Prediction, RunRecord
 from stroma.core.runs import REPORT_FILE, read_run, write_atomic
 from stroma.report import facts, svg
+from stroma.report.page import fill
 from stroma.report.photos import Album, Photo
 
 PAGE_LIMIT = 5_000_000  # bytes; mail and chat programs take files of this size (UX 3.2)
@@ -82,11 +76,6 @@ class Chart:
 
 
 def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
-    environment = _environment()
-    style, script = (
-        Markup(environment.get_template(name).render().strip())
-        for name in ("style.css", "script.js")
-    )
     # Most telling first: when the budget ends, it is the last that go without a picture.
     strip = album.show(_strip(run)) if photos else []
     wrong = facts.mistakes(run)
@@ -94,9 +83,6 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
     cells = _cells(run, album)
     context: dict[str, Any] = {
         "run": run,
-        "style": style,
-        "script": script,
-        "policy": _policy(style, script),
         "photos": photos,
         "album": album,
         "strip": strip,
@@ -119,44 +105,7 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
         "small_support": SMALL_SUPPORT,
         "total_parameters": sum(layer.parameters for layer in run.layers),
     }
-    return environment.get_template("report.html").render(context)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("stroma.report", "template"),
-        autoescape=lambda name: name is not None and name.endswith(".html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        percent=lambda share, digits=1: facts.percent(share, digits).replace(" ", "\u00a0"),
-        between=lambda interval: facts.between(interval).replace(" ", "\u00a0"),
-        duration=_duration,
-        path=_path,
-        shape=_shape,
-    )
-    environment.globals.update(share_bar=svg.share_bar, reliability_chart=svg.reliability_chart)
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """What `{{ }}` writes: text with its control characters made visible."""
-    return facts.visible(value) if isinstance(value, str) and type(value) is str else value
-
-
-def _policy(style: str, script: str) -> str:
-    """Content security policy: nothing from anywhere, but these two hashes and inlined pictures."""
-    digest = {
-        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for name, text in (("style", style), ("script", script))
-    }
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest['style']}'; "
-        f"script-src 'sha256-{digest['script']}'; base-uri 'none'; form-action 'none'"
-    )
+    return fill("report.html", context)
 
 
 def _strip(run: RunRecord) -> list[Prediction]:
@@ -237,36 +186,12 @@ def _charts(run: RunRecord) -> list[Chart]:
         title = base.replace("_", " ")
         linear = svg.line_chart(series, title=title, share=share, best=run.best_epoch)
         log = svg.line_chart(series, title=f"{title}, logarithmic", log=True, best=run.best_epoch)
-        charts.append(Chart(title, linear, Markup("") if share else log))
+        charts.append(
+            Chart(f"{title}, %" if share else title, linear, Markup("") if share else log)
+        )
     return [chart for chart in charts if chart.linear]
 
 
 def _rates(run: RunRecord) -> Markup:
     rates = [(r.epoch, r.learning_rate) for r in run.history if r.learning_rate is not None]
     return svg.rate_chart(rates) if len(rates) > 1 else Markup("")
-
-
-def _duration(seconds: float | None) -> str:
-    """A duration with as many digits as it deserves.
-
-    Example:
-        >>> _duration(0.234), _duration(74.9), _duration(4000)
-        ('0.23 s', '1 min 15 s', '1 h 06 min')
-    """
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _path(path: str) -> Markup:
-    """A path that may be broken after a slash, and nowhere in the middle of a name."""
-    return Markup("/<wbr>").join(escape(part) for part in facts.visible(path).split("/"))
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return " × ".join("?" if size is None else f"{size:,}" for size in shape)
