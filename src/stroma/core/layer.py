@@ -34,10 +34,9 @@ from stroma.core.tracking import track
 from stroma.core.weight import PROTOCOL, Weight, WeightSpec, layout_permutation, to_torch_layout
 
 
-class BaseOptions(TypedDict, total=False):
-    """Keyword arguments of a layer that names `activity_regularizer` in its own signature."""
+class UnnamedOptions(TypedDict, total=False):
+    """Keyword arguments of a layer that has `name` in its own signature."""
 
-    name: str | None
     dtype: Any
     trainable: bool
     autocast: bool
@@ -46,6 +45,12 @@ class BaseOptions(TypedDict, total=False):
     batch_shape: Any
     batch_size: int | None
     input_dim: int | None
+
+
+class BaseOptions(UnnamedOptions, total=False):
+    """Keyword arguments of a layer that has `activity_regularizer` in its own signature."""
+
+    name: str | None
 
 
 class LayerOptions(BaseOptions, total=False):

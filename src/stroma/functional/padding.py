@@ -49,8 +49,10 @@ def same_padding(
     pads = []
     for size, k, stride, d in zip(sizes, kernel, strides, dilation):
         total = reach(k, d) - 1
-        if stride > 1:  # with stride 1 it must stay a plain number, whatever the size is
-            total = torch.sym_max(total - (size - 1) % stride, 0)  # type: ignore[no-untyped-call]
+        if stride > 1:  # else it must stay a plain number, whatever the size is
+            total -= (size - 1) % stride
+        if reach(k, d) < stride:  # else it is never negative, and an open size needs no maximum
+            total = torch.sym_max(total, 0)  # type: ignore[no-untyped-call]
         pads.append((total // 2, total - total // 2))
     return pads
 

@@ -27,7 +27,9 @@ from stroma.layers.pooling import (
     GlobalMaxPooling2D,
     MaxPooling2D,
 )
+from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
 from stroma.layers.reshaping import Flatten, Permute, Reshape
+from stroma.layers.torch_module import TorchModuleWrapper
 
 # Keras' shorter names
 Convolution2D = Conv2D
@@ -39,7 +41,8 @@ __all__ = [
     "Dense", "Conv2D", "Convolution2D",
     "MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D",
     "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
-    "Flatten", "Reshape", "Permute",
+    "UpSampling2D", "ZeroPadding2D", "Cropping2D",
+    "Flatten", "Reshape", "Permute", "TorchModuleWrapper",
     "Activation", "ReLU", "LeakyReLU", "Softmax",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
     "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate",

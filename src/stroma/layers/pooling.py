@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stroma.core.axes import Shape
 from stroma.core.checks import check_tuple
-from stroma.core.layer import Layer, LayerOptions
+from stroma.core.layer import Layer, LayerOptions, UnnamedOptions
 from stroma.functional.layout import from_channels_first, to_channels_first
 from stroma.functional.pooling import average_pool, max_pool
 from stroma.layers.arguments import (
@@ -34,9 +34,10 @@ class BasePooling(Layer):
         strides: Sizes | None = None,
         padding: Padding = "valid",
         data_format: DataFormat | None = None,
-        **options: Unpack[LayerOptions],
+        name: str | None = None,
+        **options: Unpack[UnnamedOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(name=name, **options)
         owner = type(self).__name__
         self.rank = rank
         self.pool_size = check_tuple("pool_size", pool_size, rank, owner=owner)
@@ -83,9 +84,10 @@ class MaxPooling2D(BasePooling):
         strides: Sizes | None = None,
         padding: Padding = "valid",
         data_format: DataFormat | None = None,
-        **options: Unpack[LayerOptions],
+        name: str | None = None,
+        **options: Unpack[UnnamedOptions],
     ) -> None:
-        super().__init__(2, pool_size, strides, padding, data_format, **options)
+        super().__init__(2, pool_size, strides, padding, data_format, name, **options)
 
     def call(self, inputs: Tensor) -> Tensor:
         x = to_channels_first(inputs, self.data_format)  # (B, C, H, W)
@@ -119,9 +121,10 @@ class AveragePooling2D(BasePooling):
         strides: Sizes | None = None,
         padding: Padding = "valid",
         data_format: DataFormat | None = None,
-        **options: Unpack[LayerOptions],
+        name: str | None = None,
+        **options: Unpack[UnnamedOptions],
     ) -> None:
-        super().__init__(2, pool_size, strides, padding, data_format, **options)
+        super().__init__(2, pool_size, strides, padding, data_format, name, **options)
 
     def call(self, inputs: Tensor) -> Tensor:
         x = to_channels_first(inputs, self.data_format)  # (B, C, H, W)
