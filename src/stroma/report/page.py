@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -42,7 +43,7 @@ def _environment() -> Environment:
         percent=lambda share, digits=1: facts.percent(share, digits).replace(" ", "\u00a0"),
         between=lambda interval: facts.between(interval).replace(" ", "\u00a0"),
         duration=_duration,
-        path=_path,
+        breakable=_breakable,
         shape=_shape,
     )
     environment.globals.update(share_bar=svg.share_bar, reliability_chart=svg.reliability_chart)
@@ -83,9 +84,10 @@ def _duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _path(path: str) -> Markup:
-    """A path that may be broken after a slash, and nowhere in the middle of a name."""
-    return Markup("/<wbr>").join(escape(part) for part in facts.visible(path).split("/"))
+def _breakable(name: str) -> Markup:
+    """A path or class name that a line may break after a slash or underscore, not within a word."""
+    parts = re.split("(?<=[/_])", facts.visible(name))
+    return Markup("<wbr>").join(escape(part) for part in parts)
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:
