@@ -497,7 +497,7 @@ class Layer(Configurable, nn.Module):
         if training is not None:
             given["training"] = training
         node = Node("layer", self, args, given)
-        outputs = finish(node, self.run_for_shapes, lambda: self._declared_outputs(args))
+        outputs = finish(node, lambda: self._declared_outputs(args))
         self._nodes.append(node)
         if masked:
             _attach_symbolic_masks(outputs, self.compute_mask(_only(args), mask))

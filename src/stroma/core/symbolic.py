@@ -41,6 +41,16 @@ class Node:
         self.outputs: Any = None
         self.origin = _origin()
 
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what was recorded, on tensors."""
+        if self.kind == "layer":
+            return self.target.run_for_shapes(*args, **kwargs)
+        if self.kind == "attribute":
+            return getattr(args[0], self.target)
+        if self.kind == "method":
+            return getattr(args[0], self.target)(*args[1:], **kwargs)
+        return self.target(*args, **kwargs)
+
     def inputs(self) -> list[SymbolicTensor]:
         """The symbolic tensors among the arguments, in order."""
         return [leaf for leaf in tree_flatten((self.args, self.kwargs))[0] if is_symbolic(leaf)]
@@ -264,26 +274,13 @@ def _takes_training(func: Callable[..., Any]) -> bool:
 
 def record(kind: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a torch function, method or attribute; its shapes come from running it."""
-    if kind == "attribute":
-        node = Node(kind, target, args[:1], {})
-        run = lambda x: getattr(x, target)  # noqa: E731  # one of three one-line ways to run
-    elif kind == "method":
-        node = Node(kind, target, args, kwargs)
-        run = lambda x, *rest, **named: getattr(x, target)(*rest, **named)  # noqa: E731
-    else:
-        node = Node(kind, target, args, kwargs)
-        run = target
-    return finish(node, run)
+    return finish(Node(kind, target, args[:1] if kind == "attribute" else args, kwargs))
 
 
-def finish(
-    node: Node,
-    run: Callable[..., Any],
-    fallback: Callable[[], Any] | None = None,
-) -> Any:
+def finish(node: Node, fallback: Callable[[], Any] | None = None) -> Any:
     """Run a node on both probes and give its symbolic outputs, nested as the real ones are."""
     try:
-        first, second = run_on_probes(node, run)
+        first, second = run_on_probes(node)
     except StromaError:
         raise
     except Exception as error:
@@ -302,7 +299,7 @@ def finish(
     return symbolic_outputs(node, first, second)
 
 
-def run_on_probes(node: Node, run: Callable[..., Any]) -> tuple[Any, Any]:
+def run_on_probes(node: Node) -> tuple[Any, Any]:
     """What the node gives for the first and for the second probe sizes."""
 
     def outputs(which: int) -> Any:
@@ -310,7 +307,7 @@ def run_on_probes(node: Node, run: Callable[..., Any]) -> tuple[Any, Any]:
             SymbolicTensor, lambda tensor: tensor.probes[which], (node.args, node.kwargs)
         )
         with shape_run():
-            return run(*args, **kwargs)
+            return node.run(*args, **kwargs)
 
     return outputs(0), outputs(1)
 
