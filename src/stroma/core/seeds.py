@@ -62,3 +62,34 @@ def set_random_seed(seed: int) -> None:
 def draw_seed() -> int:
     """One integer from Python's `random`, as Keras draws it for `seed=None`."""
     return random.randint(1, int(1e9))
+
+
+class Draws:
+    """Generators for a layer that was given a `seed=` of its own.
+
+    The numbers depend on (seed, torch's initial seed, how many draws this layer made since that
+    was set) and on nothing that other layers draw. A training loop that seeds torch before each
+    step (`seed_step`) therefore repeats them on resume, with no state to save; two layers made
+    alike draw alike. Without a seed, and in compiled code, which cannot hold generators, the draws
+    come from torch's default generator.
+
+    Example:
+        >>> torch.rand(2, generator=Draws(7).generator("cpu")).equal(
+        ...     torch.rand(2, generator=Draws(7).generator("cpu")))
+        True
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self.seed = seed
+        self._position = (0, 0)  # torch's initial seed at the last draw, draws since it was set
+
+    def generator(self, device: torch.device | str) -> torch.Generator | None:
+        """What to hand to the next torch call as `generator=`."""
+        device = torch.device(device)
+        if self.seed is None or device.type == "meta" or torch.compiler.is_compiling():
+            return None
+        initial = torch.default_generator.initial_seed()
+        count = self._position[1] + 1 if self._position[0] == initial else 0
+        self._position = (initial, count)
+        # torch keeps 64 bits, of which MPS takes the signed half
+        return torch.Generator(device).manual_seed(mix(self.seed, initial, count) >> 1)

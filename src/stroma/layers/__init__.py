@@ -3,6 +3,13 @@
 from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from stroma.layers.augmentation import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from stroma.layers.convolution import Conv2D
 from stroma.layers.dense import Dense
 from stroma.layers.merging import (
@@ -21,11 +28,19 @@ from stroma.layers.merging import (
     multiply,
     subtract,
 )
+from stroma.layers.normalization import BatchNormalization, LayerNormalization
 from stroma.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
+)
+from stroma.layers.preprocessing import Normalization, Rescaling, Resizing
+from stroma.layers.regularization import (
+    Dropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
 )
 from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
 from stroma.layers.reshaping import Flatten, Permute, Reshape
@@ -44,6 +59,10 @@ __all__ = [
     "UpSampling2D", "ZeroPadding2D", "Cropping2D",
     "Flatten", "Reshape", "Permute", "TorchModuleWrapper",
     "Activation", "ReLU", "LeakyReLU", "Softmax",
+    "BatchNormalization", "LayerNormalization",
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "Rescaling", "Normalization", "Resizing",
+    "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
     "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate",
 ]  # fmt: skip

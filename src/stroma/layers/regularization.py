@@ -1,0 +1,211 @@
+"""Layers that disturb activations in training and do nothing in inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stroma.core.checks import check_int, check_number
+from stroma.core.errors import ArgumentTypeError, ShapeError
+from stroma.core.layer import Layer, LayerOptions
+from stroma.core.seeds import Draws
+from stroma.layers.arguments import check_data_format
+from stroma.layers.registry import register_layer
+
+
+class _Dropping(Layer):
+    """What dropout layers share: `_shared_over` says which axes drop together."""
+
+    receptive = None
+
+    def __init__(self, rate: float, seed: int | None, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        owner = type(self).__name__
+        self.rate = check_number("rate", rate, owner=owner, minimum=0, maximum=1)
+        self.seed = None if seed is None else check_int("seed", seed, owner=owner)
+        self.supports_masking = True
+        self._draws = Draws(self.seed)
+
+    def _noise_shape(self, inputs: Tensor) -> Sequence[int]:
+        return inputs.shape
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs
+        if self.rate == 1:
+            return torch.zeros_like(inputs)
+        shape = self._noise_shape(inputs)
+        if self.seed is None and shape == inputs.shape:
+            return F.dropout(inputs, self.rate)
+        kept = inputs.new_empty(shape).bernoulli_(
+            1 - self.rate, generator=self._draws.generator(inputs.device)
+        )
+        return inputs * kept.div_(1 - self.rate)
+
+
+@register_layer("Dropout")
+class Dropout(_Dropping):
+    """Set each number to 0 with probability `rate` in training, and scale the rest.
+
+    y = x * kept / (1 - rate), kept ~ Bernoulli(1 - rate): the mean of y is x. In inference y = x.
+
+    Args:
+        rate: Probability of dropping, in [0, 1].
+        noise_shape: Shape of `kept`, which is broadcast: 1 makes an axis drop together, None is
+            the input's size.
+        seed: Makes the draws of this layer its own (`stroma.core.seeds.Draws`); None: torch's
+            generator.
+    Shape: (B, *) -> (B, *)
+    Raises: ArgumentError: rate outside [0, 1], or a size below 1 in noise_shape; ShapeError:
+        noise_shape has another rank than the input.
+    Example:
+        >>> from stroma import layers
+        >>> layers.Dropout(0.5)(torch.ones(2)).tolist()
+        [1.0, 1.0]
+        >>> set(layers.Dropout(0.5)(torch.ones(100), training=True).tolist()) == {0.0, 2.0}
+        True
+
+    Reference: Srivastava et al. 2014, scaled in training ("inverted"). In `fit` the draws are a
+        function of (seed, step, rank), so a resumed run repeats them; Keras does not save its
+        random state.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(rate, seed, **options)
+        self.noise_shape = _check_noise_shape(noise_shape)
+
+    def _noise_shape(self, inputs: Tensor) -> Sequence[int]:
+        if self.noise_shape is None:
+            return inputs.shape
+        if len(self.noise_shape) != inputs.dim():
+            raise ShapeError(
+                f"Dropout: noise_shape {self.noise_shape} does not fit an input of shape "
+                f"{tuple(inputs.shape)}",
+                where=f"layer {self.name!r}",
+                why="it has one entry for each axis of the input, the batch included",
+                fix=f"give {inputs.dim()} entries; None means the input's size",
+            )
+        return [given or size for given, size in zip(self.noise_shape, inputs.shape)]
+
+
+class _SpatialDropout(_Dropping):
+    """Drops whole feature maps: one draw for each sample and channel."""
+
+    data_format: str = "channels_last"
+
+    def _noise_shape(self, inputs: Tensor) -> Sequence[int]:
+        ones = [1] * (inputs.dim() - 2)
+        if self.data_format == "channels_last":
+            return [inputs.shape[0], *ones, inputs.shape[-1]]
+        return [inputs.shape[0], inputs.shape[1], *ones]
+
+
+@register_layer("SpatialDropout1D")
+class SpatialDropout1D(_SpatialDropout):
+    """Dropout of whole channels of a sequence: neighbours in time fall together.
+
+    Args:
+        rate: Probability of dropping a channel of a sample, in [0, 1].
+        seed: As in `Dropout`.
+    Shape: (B, T, C) -> (B, T, C)
+    Raises: ArgumentError: rate outside [0, 1].
+    Example:
+        >>> from stroma import layers
+        >>> y = layers.SpatialDropout1D(0.5)(torch.ones(4, 9, 8), training=True)
+        >>> bool((y == y[:, :1]).all())
+        True
+
+    Reference: Tompson et al. 2015, section 3.2.
+    """
+
+    def __init__(
+        self, rate: float, seed: int | None = None, **options: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(rate, seed, **options)
+
+
+@register_layer("SpatialDropout2D")
+class SpatialDropout2D(_SpatialDropout):
+    """Dropout of whole feature maps of a picture: neighbouring pixels fall together.
+
+    Args:
+        rate: Probability of dropping a map of a sample, in [0, 1].
+        data_format: "channels_last" (default) or "channels_first".
+        seed: As in `Dropout`.
+    Shape: (B, H, W, C) -> (B, H, W, C)
+    Raises: ArgumentError: rate outside [0, 1].
+    Example:
+        >>> from stroma import layers
+        >>> y = layers.SpatialDropout2D(0.5)(torch.ones(4, 3, 3, 8), training=True)
+        >>> bool((y == y[:, :1, :1]).all())
+        True
+
+    Reference: Tompson et al. 2015, section 3.2.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(rate, seed, **options)
+        self.data_format = check_data_format(data_format, owner="SpatialDropout2D")
+
+
+@register_layer("SpatialDropout3D")
+class SpatialDropout3D(_SpatialDropout):
+    """Dropout of whole feature maps of a volume: neighbouring voxels fall together.
+
+    Args:
+        rate: Probability of dropping a map of a sample, in [0, 1].
+        data_format: "channels_last" (default) or "channels_first".
+        seed: As in `Dropout`.
+    Shape: (B, S, H, W, C) -> (B, S, H, W, C)
+    Raises: ArgumentError: rate outside [0, 1].
+    Example:
+        >>> from stroma import layers
+        >>> y = layers.SpatialDropout3D(0.5)(torch.ones(4, 2, 2, 2, 8), training=True)
+        >>> bool((y == y[:, :1, :1, :1]).all())
+        True
+
+    Reference: Tompson et al. 2015, section 3.2.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(rate, seed, **options)
+        self.data_format = check_data_format(data_format, owner="SpatialDropout3D")
+
+
+def _check_noise_shape(shape: Sequence[int | None] | None) -> tuple[int | None, ...] | None:
+    if shape is None:
+        return None
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise ArgumentTypeError(
+            f"Dropout: noise_shape must be a tuple of sizes, got {shape!r}",
+            where="Dropout(noise_shape=...)",
+            why="it has one entry for each axis of the input: a size, or None for the input's",
+            fix="Dropout(rate, noise_shape=(None, 1, None))",
+        )
+    sizes = tuple(
+        None if size is None else check_int("noise_shape", size, owner="Dropout", minimum=1)
+        for size in shape
+    )
+    return sizes
