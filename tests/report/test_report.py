@@ -231,6 +231,16 @@ def test_a_limit_thins_the_thumbnails_and_says_so(folder, html):
     assert 0 < len(page.all("img")) < len(Page(html).all("img"))
 
 
+def test_a_flood_of_skipped_files_does_not_flood_the_page(folder):
+    run = runs.read_run(folder)
+    notes = tuple(FileNote(path=f"{i}.txt", problem="no picture") for i in range(20_000))
+    groups = tuple((f"{i}.jpg", f"{i}.copy.jpg") for i in range(20_000))
+    data = dataclasses.replace(run.data, skipped=notes, duplicates=groups)
+    html = render(dataclasses.replace(run, data=data))
+    assert check(html).text.count("19,500 more are listed in run.json") == 2
+    assert len(html.encode()) < 1_000_000
+
+
 def test_without_photos_no_picture_is_inside(folder):
     page = check(render(runs.read_run(folder), photos=False))
     assert not page.all("img")

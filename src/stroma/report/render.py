@@ -19,6 +19,7 @@ _MATRIX_CLASSES = 20  # above this the matrix gives way to the most frequent mix
 _STRIP, _GALLERY, _PER_CELL = 10, 48, 12
 _SHARES = ("accuracy", "precision", "recall", "auc", "f1", "top")
 _CHARTS = 4
+_MOST_ROWS = 500  # of files named in a table; a mislaid archive can bring a hundred thousand
 
 
 def render(run: RunRecord, *, photos: bool = True, limit: int = PAGE_LIMIT) -> str:
@@ -103,6 +104,7 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
         "bins": facts.reliability(run),
         "refusals": facts.refusals(run),
         "small_support": SMALL_SUPPORT,
+        "most_rows": _MOST_ROWS,
         "total_parameters": sum(layer.parameters for layer in run.layers),
     }
     return fill("report.html", context)
