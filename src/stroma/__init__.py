@@ -1,7 +1,7 @@
 """stroma: build, train, transfer, understand and ship convolutional networks.
 
 Keras-shaped, PyTorch-native, fast by default. Rooms and names load on first use (PEP 562), so
-`import stroma` loads torch and nothing optional, and `import stroma.cli` not even that.
+`import stroma` loads nothing optional, and `stroma --help` does not even load torch.
 """
 
 from __future__ import annotations
@@ -11,15 +11,26 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = {
+_ROOMS = (
     "activations", "applications", "callbacks", "constraints", "data", "initializers", "layers",
-    "losses", "metrics", "models", "optimizers", "regularizers", "zoo",
-}  # fmt: skip
-_NAMES: dict[str, str] = {}  # public name -> the module that defines it
+    "losses", "metrics", "models", "ops", "optimizers", "regularizers", "saving", "schedules",
+    "transfer", "zoo",
+)  # fmt: skip
+_NAMES = {  # public name -> the module that defines it
+    "Input": "stroma.layers",
+    "Layer": "stroma.layers",
+    "Model": "stroma.models",
+    "Sequential": "stroma.models",
+    "fit": "stroma.models",
+    **dict.fromkeys(("constant", "zeros", "ones", "shape", "rank", "one_hot"), "stroma.ops"),
+    "set_random_seed": "stroma.core.seeds",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
+        if name == "optimizers":  # Keras' path optimizers.schedules
+            importlib.import_module("stroma.optimizers.schedules")
         return importlib.import_module(f"stroma.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
