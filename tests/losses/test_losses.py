@@ -192,6 +192,15 @@ def test_any_kind_of_label(label):
     torch.testing.assert_close(losses.SparseCategoricalCrossentropy()(y_true, y_pred), expected)
 
 
+def test_read_only_and_reversed_arrays():
+    y_true, y_pred = batch(REAL)[0], batch(REAL)[2]
+    expected = losses.MeanSquaredError()(y_true, y_pred)
+    locked = y_true.copy()
+    locked.flags.writeable = False  # as memory maps are
+    torch.testing.assert_close(losses.MeanSquaredError()(locked, y_pred), expected)
+    torch.testing.assert_close(losses.MeanSquaredError()(y_true[::-1], y_pred[::-1]), expected)
+
+
 def test_half_precision_predictions_are_computed_in_float32():
     y_true, y_pred = predictions(ONE_HOT, {"from_logits": True}, rows=512)
     short = y_pred.bfloat16()

@@ -20,6 +20,10 @@ EPSILON = 1e-7  # Keras' `backend.epsilon()`: the floor of probabilities and div
 
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     """`value` as a tensor, on the device of `like` where one is given."""
+    if isinstance(value, np.ndarray) and not (
+        value.flags.writeable and all(step >= 0 for step in value.strides)
+    ):
+        value = value.copy()  # memory maps and reversed views, which torch cannot share
     return torch.as_tensor(value, device=None if like is None else like.device)
 
 
