@@ -26,9 +26,9 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from stroma.core.errors import DataError
 from stroma.core.optional import available, require
 
-# No EPS (Pillow would start Ghostscript), no format that needs a helper program or a network.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000",
-           "ICO", "QOI", "PCX")  # fmt: skip
+# No EPS (Pillow would start Ghostscript), no format that needs a helper program or a network, and
+# none without a signature (TGA): random bytes would decode to noise instead of being refused.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
 _SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
 
 

@@ -19,12 +19,12 @@ PART_NAMES = {
 }  # fmt: skip
 READABLE = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif",
-    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".avif", ".jp2", ".j2k", ".ico", ".qoi",
-    ".pcx", ".mpo",
+    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".qoi",
+    ".mpo",
 }  # fmt: skip
 UNSUPPORTED = {
-    ".heic", ".heif", ".svg", ".psd", ".eps", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng",
-    ".orf", ".rw2", ".jxl", ".exr", ".hdr", ".dcm",
+    ".heic", ".heif", ".tga", ".ico", ".pcx", ".svg", ".psd", ".eps", ".raw", ".cr2", ".cr3",
+    ".nef", ".arw", ".dng", ".orf", ".rw2", ".jxl", ".exr", ".hdr", ".dcm",
 }  # fmt: skip
 _SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"}
 MARKERS = ("run.json", "stroma-cache.json")  # a folder that holds one was written by stroma
@@ -60,7 +60,8 @@ def sort_files(
         folders: Every folder, empty ones included.
         entries: Findings are appended here.
     """
-    files, folders = sorted(files, key=lambda file: file.parts), sorted(set(folders))
+    files = sorted(files, key=lambda file: file.parts)
+    folders = [path for path in sorted(set(folders)) if not any(map(is_system, path))]
     candidates = [file for file in files if _is_candidate(file, entries)]
     depth = _common_depth(candidates, folders)
     roots = {path[depth] for path in folders if len(path) == depth + 1}
@@ -105,7 +106,6 @@ def _common_depth(files: list[File], folders: list[tuple[str, ...]]) -> int:
     depth = 0
     while True:
         heads = {path[depth] for path in folders if len(path) > depth}
-        heads = {head for head in heads if not is_system(head)}
         inner = any(len(file.parts) > depth + 2 for file in files)
         if len(heads) != 1 or not inner or next(iter(heads)).lower() in PART_NAMES:
             return depth

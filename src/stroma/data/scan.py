@@ -127,7 +127,8 @@ def perceptual_hash(pixels: np.ndarray) -> int:
 def _cell_means(values: np.ndarray, cells: int, axis: int) -> np.ndarray:
     length = values.shape[axis]
     if length < cells:  # smaller than the grid: nearest neighbours
-        return values.take(np.arange(cells) * length // cells, axis=axis)
+        nearest: np.ndarray = values.take(np.arange(cells) * length // cells, axis=axis)
+        return nearest
     edges = np.arange(cells + 1) * length // cells
     sums = np.add.reduceat(values, edges[:-1], axis=axis, dtype=np.float32)
     widths = np.diff(edges).astype(np.float32)
@@ -143,8 +144,10 @@ class StreamStore:
         self.shape = (*decoder.size, 3)
 
     def gather(self, rows: np.ndarray, out: np.ndarray) -> None:
+        order = np.argsort(rows)  # neighbours share a row group of a Parquet file
+
         def work(positions: range) -> int:
-            for at in positions:
+            for at in order[positions.start : positions.stop]:
                 out[at] = self._decode(int(rows[at]))
             return len(positions)
 

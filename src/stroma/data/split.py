@@ -72,10 +72,9 @@ def split(
     single = order[size[inverse] == 1]
     for label in range(len(target)):
         members = single[labels[single] == label]
-        tests = int(max(left[label, TEST], 0))
-        validations = int(max(left[label, VALIDATION], 0))
-        parts[members[:tests]] = TEST
-        parts[members[tests : tests + validations]] = VALIDATION
+        for part, count in _wanted(left[label], len(members)).items():
+            parts[members[:count]] = part
+            members = members[count:]
     _check_filled(labels, parts, class_names, fractions)
     return parts
 
@@ -104,14 +103,22 @@ def _targets(
 
 
 def _best_part(left: np.ndarray, counts: np.ndarray, target: np.ndarray) -> int:
-    """The part in which this unit leaves the classes closest to their targets."""
+    """The part whose share of this unit's classes is least filled, among those it fits into."""
     mine = counts > 0
-    share = np.maximum(target[mine], 1)
-    room = (left[mine] / share).min(axis=0)
-    fits = (left[mine] >= counts[mine][:, None]).all(axis=0) & (target[mine] > 0).any(axis=0)
-    if fits.any():
-        return int(np.argmax(np.where(fits, room, -np.inf)))
-    return int(np.argmax(left[mine].sum(axis=0)))  # too large for any: where most is missing
+    room = (left[mine] / np.maximum(target[mine], 1)).min(axis=0)
+    fits = (left[mine] >= counts[mine][:, None]).all(axis=0)
+    return int(np.argmax(np.where(fits, room, -np.inf) if fits.any() else room))
+
+
+def _wanted(left: np.ndarray, count: int) -> dict[int, int]:
+    """How many of `count` single samples test and validation still want; train takes the rest.
+
+    Large units may have left fewer than both want: then the one that wants more gives way.
+    """
+    wanted = {part: int(max(left[part], 0)) for part in (TEST, VALIDATION)}
+    while sum(wanted.values()) > count:
+        wanted[max(wanted, key=lambda part: wanted[part])] -= 1
+    return wanted
 
 
 def _draws(names: Sequence[str], seed: int) -> np.ndarray:

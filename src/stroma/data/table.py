@@ -7,7 +7,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from stroma.core.errors import DataError, did_you_mean
@@ -20,7 +20,6 @@ PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "i
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category", "y", "species")
 PART_COLUMNS = ("split", "part", "subset", "set", "partition")
 MAX_CSV = 1 << 28  # bytes; a table of paths beyond this is some other file
-MAX_FIELD = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,7 @@ def rows_to_found(
     root = table.resolve().parent
     samples: list[Sample] = []
     for row in rows:
+        row = replace(row, path=row.path.replace("\\", "/"))  # tables made on Windows
         location = _inside(root, row, table)
         if not row.label:
             entries.append(AuditEntry("no_label", row.path, row.where))
@@ -167,7 +167,7 @@ def _inside(root: Path, row: Row, table: Path) -> Path:
         raise refuse("is no path")
     if PurePosixPath(row.path).is_absolute() or PureWindowsPath(row.path).drive:
         raise refuse("is an absolute path")
-    if ".." in PurePosixPath(row.path.replace("\\", "/")).parts:
+    if ".." in PurePosixPath(row.path).parts:
         raise refuse("leads out of the folder")
     return root / row.path
 
@@ -220,12 +220,14 @@ def _parse(path: Path, entries: list[AuditEntry]) -> list[tuple[int, list[str]]]
 
 
 def _text(path: Path, entries: list[AuditEntry]) -> str:
-    data = read_file(path)
-    if len(data) > MAX_CSV:
+    size = path.stat().st_size
+    if size > MAX_CSV:
         raise DataError(
-            f"{path.name} has {len(data):,} bytes", where=str(path),
-            why="a table of paths is smaller", fix="give the table of paths and labels",
+            f"{path.name} has {size:,} bytes", where=str(path),
+            why=f"a table of paths is smaller than {MAX_CSV:,} bytes",
+            fix="give the table of paths and labels",
         )  # fmt: skip
+    data = read_file(path)
     encodings: dict[str, Callable[[bytes], bool]] = {
         "utf-16": lambda d: d[:2] in (b"\xff\xfe", b"\xfe\xff"),
         "utf-8-sig": lambda d: True,
