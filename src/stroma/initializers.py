@@ -19,8 +19,8 @@ from torch import Tensor
 
 from stroma.core.checks import check_choice, check_int, check_number
 from stroma.core.config import Configurable, serialise
+from stroma.core.dtypes import DTypeLike, at_least_float32, to_dtype
 from stroma.core.errors import ArgumentError, ShapeError
-from stroma.core.number_formats import DTypeLike, as_dtype, at_least_float32
 from stroma.core.optional import require
 from stroma.core.registry import Registry, resolve
 from stroma.core.seeds import draw_seed
@@ -55,7 +55,7 @@ class Zeros(Initializer):
     """All zeros."""
 
     def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        return torch.zeros(tuple(shape), dtype=as_dtype(dtype), device="cpu")
+        return torch.zeros(tuple(shape), dtype=to_dtype(dtype or "float32"), device="cpu")
 
 
 @registry.register("Ones", "ones", "one")
@@ -63,7 +63,7 @@ class Ones(Initializer):
     """All ones."""
 
     def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        return torch.ones(tuple(shape), dtype=as_dtype(dtype), device="cpu")
+        return torch.ones(tuple(shape), dtype=to_dtype(dtype or "float32"), device="cpu")
 
 
 @registry.register("Constant", "constant")
@@ -84,7 +84,7 @@ class Constant(Initializer):
         self.value = value
 
     def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        value = torch.as_tensor(self.value, dtype=as_dtype(dtype), device="cpu")
+        value = torch.as_tensor(self.value, dtype=to_dtype(dtype or "float32"), device="cpu")
         return value.broadcast_to(tuple(shape)).clone()
 
 
@@ -105,7 +105,7 @@ class Identity(Initializer):
                 where="Identity()(shape)",
                 fix="use 'orthogonal' for kernels of more axes",
             )
-        return self.gain * torch.eye(*shape, dtype=as_dtype(dtype), device="cpu")
+        return self.gain * torch.eye(*shape, dtype=to_dtype(dtype or "float32"), device="cpu")
 
 
 class RandomInitializer(Initializer):
@@ -124,7 +124,7 @@ class RandomInitializer(Initializer):
         return torch.Generator(device="cpu").manual_seed(self.seed & 0xFFFFFFFF)
 
     def _uniform(self, shape: Shape, low: float, high: float, dtype: DTypeLike) -> Tensor:
-        wanted = as_dtype(dtype)
+        wanted = to_dtype(dtype or "float32")
         drawn = torch.rand(
             tuple(shape) or (1,),  # as Keras, which draws a vector of one for a scalar
             generator=self._generator(),
@@ -134,7 +134,7 @@ class RandomInitializer(Initializer):
         return ((high - low) * drawn + low).reshape(tuple(shape)).to(wanted)
 
     def _normal(self, shape: Shape, mean: float, stddev: float, dtype: DTypeLike) -> Tensor:
-        wanted = as_dtype(dtype)
+        wanted = to_dtype(dtype or "float32")
         return torch.normal(
             mean,
             stddev,
@@ -146,7 +146,7 @@ class RandomInitializer(Initializer):
 
     def _truncated(self, shape: Shape, mean: float, stddev: float, dtype: DTypeLike) -> Tensor:
         """The first of four standard normal draws that lies within two standard deviations."""
-        wanted = as_dtype(dtype)
+        wanted = to_dtype(dtype or "float32")
         four = self._normal((*shape, 4), 0.0, 1.0, at_least_float32(wanted))
         first = (four.abs() < 2).max(dim=-1, keepdim=True).indices
         # All four miss for 4 values in a million; Keras returns such a value as it is.
@@ -356,7 +356,7 @@ class Orthogonal(RandomInitializer):
                 why="orthogonality is between the rows or columns of a matrix",
                 fix="use 'random_normal' or 'zeros' for vectors",
             )
-        wanted = as_dtype(dtype)
+        wanted = to_dtype(dtype or "float32")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
         q: Tensor
@@ -403,7 +403,7 @@ class STFT(Initializer):
                     window, ord=2 if self.scaling == "density" else 1
                 )
             kernel = kernel * window.reshape(-1, 1, 1)
-        return kernel.to(as_dtype(dtype))
+        return kernel.to(to_dtype(dtype or "float32"))
 
     def _window(self, length: int) -> Tensor:
         given = self.window
@@ -442,7 +442,7 @@ def _given(values: Tensor) -> Callable[..., Tensor]:
                 where="initializer=<array>",
                 fix="give an array of the weight's shape (kernels: height, width, in, out)",
             )
-        return values.to(as_dtype(dtype)).clone()
+        return values.to(to_dtype(dtype or "float32")).clone()
 
     return initialize
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from stroma.core.errors import ArgumentError, did_you_mean
+
+DTypeLike: TypeAlias = "torch.dtype | str | DTypePolicy | None"
 
 _NAMES: dict[str, torch.dtype] = {
     name: getattr(torch, name)
@@ -30,6 +32,11 @@ def to_dtype(dtype: Any) -> torch.dtype:
         where="dtype=...",
         fix=f"one of: {', '.join(_NAMES)}",
     )
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """float32 for integers and short floats; float64 stays float64."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stroma.core.dtypes import at_least_float32
 from stroma.core.errors import ShapeError
-from stroma.core.number_formats import at_least_float32
 
 EPSILON = 1e-7  # Keras' `backend.epsilon()`: the floor of probabilities and divisors
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from stroma.core.checks import check_choice
 from stroma.core.config import Configurable
+from stroma.core.dtypes import DTypeLike, as_policy, at_least_float32
 from stroma.core.names import snake_case
-from stroma.core.number_formats import DTypeLike, as_dtype, at_least_float32
 from stroma.core.registry import Registry
 from stroma.functional.pairing import as_float, as_tensor, ratio, same_rank, weight_of, weighted
 
@@ -52,7 +52,7 @@ class Loss(Configurable):
         owner = type(self).__name__
         self.name = name or snake_case(owner)
         self.reduction = check_choice("reduction", reduction, _REDUCTIONS, owner=owner)
-        self._dtype = None if dtype is None else at_least_float32(as_dtype(dtype))
+        self._dtype = None if dtype is None else at_least_float32(as_policy(dtype).compute_dtype)
 
     @property
     def dtype(self) -> torch.dtype:

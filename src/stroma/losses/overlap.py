@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stroma.core.number_formats import DTypeLike
+from stroma.core.dtypes import DTypeLike
 from stroma.functional import losses as formulas
 from stroma.losses.base import LossFunctionWrapper, Reduction, registry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stroma.core.checks import check_number
-from stroma.core.number_formats import DTypeLike
+from stroma.core.dtypes import DTypeLike
 from stroma.functional import losses as formulas
 from stroma.losses.base import LossFunctionWrapper, Reduction, registry
 

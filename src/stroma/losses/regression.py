@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stroma.core.checks import check_number
-from stroma.core.number_formats import DTypeLike
+from stroma.core.dtypes import DTypeLike
 from stroma.functional import losses as formulas
 from stroma.losses.base import LossFunctionWrapper, Reduction, registry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stroma.core.checks import check_positive_int
-from stroma.core.number_formats import DTypeLike
+from stroma.core.dtypes import DTypeLike
 from stroma.functional import accuracy as formulas
 from stroma.metrics.base import registry
 from stroma.metrics.reduction import MeanMetricWrapper

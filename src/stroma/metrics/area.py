@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stroma.core.checks import check_choice, check_int
+from stroma.core.dtypes import DTypeLike
 from stroma.core.errors import ArgumentError, ShapeError
-from stroma.core.number_formats import DTypeLike
 from stroma.functional.pairing import EPSILON, ratio
 from stroma.metrics.base import registry
 from stroma.metrics.counts import ThresholdMetric, even_thresholds

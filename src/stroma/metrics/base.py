@@ -9,9 +9,9 @@ from torch import Tensor
 
 from stroma import initializers
 from stroma.core.config import Configurable
+from stroma.core.dtypes import DTypeLike, as_policy
 from stroma.core.errors import WeightsError
 from stroma.core.names import snake_case
-from stroma.core.number_formats import DTypeLike, as_dtype
 from stroma.core.registry import Registry
 from stroma.core.weight import Weight, WeightSpec
 from stroma.functional.pairing import as_tensor
@@ -49,7 +49,7 @@ class Metric(Configurable):
 
     def __init__(self, dtype: DTypeLike = None, name: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)
-        self._dtype = as_dtype(dtype)
+        self._dtype = as_policy(dtype or "float32").compute_dtype
         self._variables: dict[str, Weight] = {}
         self._restored: set[str] = set()
 
@@ -74,7 +74,9 @@ class Metric(Configurable):
         if name in self._restored:  # load_state_dict came before the metric knew its shapes
             self._restored.discard(name)
             return self._variables[name]
-        values = initializers.get(initializer or "zeros")(tuple(shape), as_dtype(dtype))  # type: ignore[misc]
+        values = initializers.get(initializer or "zeros")(
+            tuple(shape), as_policy(dtype).compute_dtype
+        )  # type: ignore[misc]
         self._variables[name] = Weight(values, WeightSpec(name, trainable=False), False)
         return self._variables[name]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stroma.core.checks import check_number, check_positive_int
-from stroma.core.number_formats import DTypeLike
+from stroma.core.dtypes import DTypeLike
 from stroma.functional.confusion import threshold_counts
 from stroma.functional.pairing import ratio
 from stroma.metrics.base import Metric, registry

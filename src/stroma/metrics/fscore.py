@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from stroma.core.checks import check_choice, check_number
+from stroma.core.dtypes import DTypeLike
 from stroma.core.errors import ArgumentError, ShapeError
-from stroma.core.number_formats import DTypeLike
 from stroma.functional.pairing import EPSILON, as_tensor
 from stroma.metrics.base import Metric, registry
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stroma.core.checks import check_positive_int
+from stroma.core.dtypes import DTypeLike
 from stroma.core.errors import ArgumentError
-from stroma.core.number_formats import DTypeLike
 from stroma.functional.confusion import confusion_matrix
 from stroma.functional.pairing import EPSILON, as_tensor
 from stroma.metrics.base import Metric, registry
@@ -136,7 +136,7 @@ class IoU(Metric):
         shared, union = shared[self.target_class_ids], union[self.target_class_ids]
         scores = torch.where(union > 1e-9, shared / (union + EPSILON), 0.0)
         mean = scores.sum() / ((union > 1e-9).sum() + EPSILON)
-        return mean.to(self.dtype)
+        return mean.float()  # whatever dtype: Keras' files say "int" here, for its counts
 
 
 @registry.register("BinaryIoU", "binary_io_u", "binary_iou")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stroma.core.number_formats import DTypeLike
+from stroma.core.dtypes import DTypeLike
 from stroma.functional import losses as formulas
 from stroma.metrics.base import registry
 from stroma.metrics.reduction import MeanMetricWrapper

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from stroma.core.number_formats import DTypeLike, at_least_float32
+from stroma.core.dtypes import DTypeLike, at_least_float32
 from stroma.core.registry import registries
 from stroma.functional.accuracy import ACCURACIES
 from stroma.functional.losses import FORMULAS

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stroma.core.checks import check_choice, check_int
+from stroma.core.dtypes import DTypeLike
 from stroma.core.errors import ShapeError
-from stroma.core.number_formats import DTypeLike
 from stroma.functional import losses as formulas
 from stroma.functional.pairing import as_tensor, pair, ratio
 from stroma.metrics.base import Metric, registry
