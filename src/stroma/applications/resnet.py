@@ -1,0 +1,170 @@
+"""Keras' ResNets: the paper's placement of strides, biases in convolutions, Keras' layer names.
+
+Reference: He et al. 2016, "Deep Residual Learning for Image Recognition". Not the networks of
+`stroma.zoo`, which are torchvision's: there the stride of a block is on the 3x3 convolution and
+convolutions have no biases. Weights of one are refused by the other.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, Literal
+
+from stroma import layers
+from stroma.core.checks import check_choice
+from stroma.core.errors import WeightsError
+from stroma.core.preprocessing import PREPROCESSING_MODES
+from stroma.models import Model
+from stroma.saving.weights import load_into, read_weights
+
+Symbolic = Any  # a SymbolicTensor: calling an nn.Module has no types
+Weights = str | PathLike[str] | None
+InputShape = tuple[int | None, int | None, int] | None
+Pooling = Literal["avg", "max"] | None
+
+
+def _convolution(x: Symbolic, filters: int, kernel: int, name: str, stride: int = 1) -> Symbolic:
+    x = layers.Conv2D(filters, kernel, stride, padding="same", name=f"{name}_conv")(x)
+    return layers.BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
+
+
+def _block(x: Symbolic, filters: int, stride: int, project: bool, name: str) -> Symbolic:
+    """1x1 with the stride, 3x3, 1x1 up to four times as many, beside the shortcut."""
+    shortcut = _convolution(x, 4 * filters, 1, f"{name}_0", stride) if project else x
+    x = layers.Activation("relu", name=f"{name}_1_relu")(
+        _convolution(x, filters, 1, f"{name}_1", stride)
+    )
+    x = layers.Activation("relu", name=f"{name}_2_relu")(_convolution(x, filters, 3, f"{name}_2"))
+    x = _convolution(x, 4 * filters, 1, f"{name}_3")
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.Activation("relu", name=f"{name}_out")(x)
+
+
+def _features(x: Symbolic, depths: tuple[int, int, int, int]) -> Symbolic:
+    x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
+    x = layers.Conv2D(64, 7, 2, name="conv1_conv")(x)
+    x = layers.BatchNormalization(epsilon=1.001e-5, name="conv1_bn")(x)
+    x = layers.Activation("relu", name="conv1_relu")(x)
+    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool1_pool")(x)
+    for stage, depth in enumerate(depths):
+        for number in range(depth):
+            stride = 2 if stage > 0 and number == 0 else 1
+            name = f"conv{stage + 2}_block{number + 1}"
+            x = _block(x, 64 * 2**stage, stride, number == 0, name)
+    return x
+
+
+def _resnet(
+    depths: tuple[int, int, int, int],
+    include_top: bool,
+    weights: Weights,
+    input_tensor: Any,
+    input_shape: InputShape,
+    pooling: Pooling,
+    classes: int,
+    classifier_activation: str | None,
+    name: str,
+) -> Model:
+    check_choice("pooling", pooling, (None, "avg", "max"), owner=name)
+    if input_shape is None:
+        input_shape = (224, 224, 3) if include_top else (None, None, 3)
+    inputs = layers.Input(input_shape) if input_tensor is None else input_tensor
+    x = _features(inputs, depths)  # (B, H/32, W/32, 2048)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
+    elif pooling is not None:
+        kind = layers.GlobalAveragePooling2D if pooling == "avg" else layers.GlobalMaxPooling2D
+        x = kind(name=f"{pooling}_pool")(x)
+    model = Model(inputs, x, name=name)
+    if weights is not None:
+        _load(model, weights)
+    return model
+
+
+def _load(model: Model, weights: str | PathLike[str]) -> None:
+    if weights == "imagenet":
+        raise WeightsError(
+            "Keras' ImageNet weights are not fetched by stroma",
+            where=f"applications.{model.name}(weights='imagenet')",
+            why="nothing is downloaded that was not named file by file",
+            fix="stroma.zoo has pretrained ResNets by name; or give weights= the path of a file",
+        )
+    model.load_report = load_into(
+        model, read_weights(weights), head="predictions.", source=str(weights)
+    )
+    model.preprocessing = PREPROCESSING_MODES["caffe"]  # what Keras' own weights were trained with
+
+
+def ResNet50(  # noqa: N802  (Keras' name)
+    include_top: bool = True,
+    weights: Weights = None,
+    input_tensor: Any = None,
+    input_shape: InputShape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+    name: str = "resnet50",
+) -> Model:
+    """Keras' ResNet-50: 25,636,712 numbers, of which 53,120 are BatchNorm's statistics.
+
+    Args:
+        include_top: Whether to end in pooling and a classifier.
+        weights: None, or the path of a file with this network's weights. Keras' default,
+            "imagenet", would fetch 100 MB unasked, so here the default is None.
+        input_tensor: A symbolic tensor to build on instead of a new `Input`.
+        input_shape: (height, width, channels); None: (224, 224, 3), or any size without top.
+        pooling: Without top: None for the feature map, "avg" or "max" for one vector.
+        classes: Size of the classifier, >= 1.
+        classifier_activation: Activation of the classifier; None for logits.
+        name: The model's name.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 2048) without top
+    Raises: WeightsError: the weights do not fit, torchvision's among them.
+    Reference: He et al. 2016, table 1.
+    """
+    return _resnet(
+        (3, 4, 6, 3), include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def ResNet101(  # noqa: N802  (Keras' name)
+    include_top: bool = True,
+    weights: Weights = None,
+    input_tensor: Any = None,
+    input_shape: InputShape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+    name: str = "resnet101",
+) -> Model:
+    """Keras' ResNet-101: 44,707,176 numbers. Arguments as `ResNet50`.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 2048) without top
+    """
+    return _resnet(
+        (3, 4, 23, 3), include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def ResNet152(  # noqa: N802  (Keras' name)
+    include_top: bool = True,
+    weights: Weights = None,
+    input_tensor: Any = None,
+    input_shape: InputShape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+    name: str = "resnet152",
+) -> Model:
+    """Keras' ResNet-152: 60,419,944 numbers. Arguments as `ResNet50`.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 2048) without top
+    """
+    return _resnet(
+        (3, 8, 36, 3), include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
