@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stroma.core.checks import check_int, check_number
+from stroma.core.config import serialise
 from stroma.core.errors import ArgumentTypeError, ShapeError
 from stroma.core.layer import Layer, LayerOptions
 from stroma.core.seeds import Draws
@@ -108,6 +109,11 @@ class _SpatialDropout(_Dropping):
         if self.data_format == "channels_last":
             return [inputs.shape[0], *ones, inputs.shape[-1]]
         return [inputs.shape[0], inputs.shape[1], *ones]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, without `trainable`: Keras' constructors of these layers refuse it."""
+        arguments = {**self.arguments(), "name": self.name, "dtype": self.dtype_policy.name}
+        return {key: serialise(item) for key, item in arguments.items() if key != "trainable"}
 
 
 @register_layer("SpatialDropout1D")
