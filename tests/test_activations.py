@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stroma
 from oracle import keras
 from stroma import activations
 from stroma.core.errors import ArgumentError
@@ -120,6 +121,16 @@ def test_torch_functions_only(name):
         y = getattr(activations, name)(x, **ARGUMENTS.get(name, {}))
     assert y.device.type == "meta"
     assert not any(called.endswith("_") and not called.endswith("__") for called in seen)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_symbolic_tensors_are_recorded(name):
+    for size in (8, None):
+        x = stroma.Input((size, 4))
+        y = getattr(activations, name)(x, **ARGUMENTS.get(name, {}))
+        assert tuple(y.shape) == (None, size, 2 if name == "glu" else 4)
+    if name.endswith("softmax"):
+        assert tuple(getattr(activations, name)(x, axis=None).shape) == (None, None, 4)
 
 
 def test_get():

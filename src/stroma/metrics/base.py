@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stroma import initializers
 from stroma.core.config import Configurable
-from stroma.core.dtypes import DTypeLike, as_policy
+from stroma.core.dtypes import DTypeLike, as_policy, to_dtype
 from stroma.core.errors import WeightsError
 from stroma.core.names import snake_case
 from stroma.core.registry import Registry
@@ -74,9 +74,8 @@ class Metric(Configurable):
         if name in self._restored:  # load_state_dict came before the metric knew its shapes
             self._restored.discard(name)
             return self._variables[name]
-        values = initializers.get(initializer or "zeros")(
-            tuple(shape), as_policy(dtype).compute_dtype
-        )  # type: ignore[misc]
+        make = initializers.get(initializer) or initializers.Zeros()
+        values = make(tuple(shape), to_dtype(dtype or "float32"))
         self._variables[name] = Weight(values, WeightSpec(name, trainable=False), False)
         return self._variables[name]
 

@@ -1,111 +1,26 @@
-"""Initial values of weights, looked up by name.
-
-An initializer is called with a shape in the **Keras view** of a weight (a convolution kernel is
-height, width, channels in, channels out) and gives a CPU tensor. Its random numbers come from its
-own generator, seeded when it is made: one object called twice gives the same values, and two
-objects made without a seed differ. With the same integer seed the values are those of Keras on
-torch, bit for bit, except where Keras' truncated normal lets a value escape (see there).
-"""
+"""Initial values that are drawn: normal, uniform, scaled by the fans, orthogonal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from stroma.core.checks import check_choice, check_int, check_number
-from stroma.core.config import Configurable, serialise
 from stroma.core.dtypes import DTypeLike, at_least_float32, to_dtype
 from stroma.core.errors import ArgumentError, ShapeError
-from stroma.core.optional import require
-from stroma.core.registry import Registry, resolve
 from stroma.core.seeds import draw_seed
+from stroma.initializers.base import Initializer, Shape, registry
 
-Shape: TypeAlias = Sequence[int]
 Axes: TypeAlias = Sequence[int] | None
 Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg"]
 Distribution: TypeAlias = Literal["truncated_normal", "untruncated_normal", "uniform", "normal"]
 
-registry: Registry[type[Initializer]] = Registry("initializer", "keras.initializers")
-
 # Standard deviation of a standard normal cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
-
-
-class Initializer(Configurable):
-    """Base of all initializers: override `__call__(shape, dtype=None)`.
-
-    A plain function `f(shape, dtype)` serves as well wherever an initializer is asked for.
-    """
-
-    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
-
-    def clone(self) -> Self:
-        """A new object made with the same arguments (without a seed it draws its own)."""
-        return self.from_config(self.get_config())
-
-
-@registry.register("Zeros", "zeros", "zero")
-class Zeros(Initializer):
-    """All zeros."""
-
-    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        return torch.zeros(tuple(shape), dtype=to_dtype(dtype or "float32"), device="cpu")
-
-
-@registry.register("Ones", "ones", "one")
-class Ones(Initializer):
-    """All ones."""
-
-    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        return torch.ones(tuple(shape), dtype=to_dtype(dtype or "float32"), device="cpu")
-
-
-@registry.register("Constant", "constant")
-class Constant(Initializer):
-    """One value everywhere, or an array that is broadcast to the shape.
-
-    Args:
-        value: A number, or nested lists or an array of numbers.
-
-    Example:
-        >>> Constant(2.0)((2,))
-        tensor([2., 2.])
-    """
-
-    def __init__(self, value: Any = 0.0) -> None:
-        if isinstance(value, dict):  # how Keras' files write an array
-            value = value["config"]["value"]
-        self.value = value
-
-    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        value = torch.as_tensor(self.value, dtype=to_dtype(dtype or "float32"), device="cpu")
-        return value.broadcast_to(tuple(shape)).clone()
-
-
-@registry.register("Identity", "identity", "IdentityInitializer")
-class Identity(Initializer):
-    """`gain` on the diagonal of a matrix, zero elsewhere.
-
-    Raises: ShapeError: the shape is not that of a matrix.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
-
-    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        if len(shape) != 2:
-            raise ShapeError(
-                f"Identity: an identity matrix has 2 axes, got shape {tuple(shape)}",
-                where="Identity()(shape)",
-                fix="use 'orthogonal' for kernels of more axes",
-            )
-        return self.gain * torch.eye(*shape, dtype=to_dtype(dtype or "float32"), device="cpu")
 
 
 class RandomInitializer(Initializer):
@@ -363,113 +278,3 @@ class Orthogonal(RandomInitializer):
         q, r = torch.linalg.qr(self._normal(tall, 0.0, 1.0, at_least_float32(wanted)))
         q = q * torch.sign(torch.diagonal(r))  # else QR's choice of signs makes q not uniform
         return self.gain * (q if rows >= columns else q.T).reshape(tuple(shape)).to(wanted)
-
-
-@registry.register("STFT", "stft", "STFTInitializer")
-class STFT(Initializer):
-    """Kernel of a 1-D convolution that computes a short-time Fourier transform.
-
-    w(t) cos(2 pi t f / n) for the real side, -w(t) sin(2 pi t f / n) for the imaginary one, where
-    n = 2 (F - 1) for a kernel of shape (frame length, 1, F).
-
-    Args:
-        side: "real" or "imag".
-        window: Name of one of SciPy's windows, an array of window values, or None.
-        scaling: Divide by the window's L2 norm ("density") or L1 norm ("spectrum"), or None.
-        periodic: Whether a named window is periodic rather than symmetric.
-    """
-
-    def __init__(
-        self,
-        side: Literal["real", "imag"] = "real",
-        window: Any = "hann",
-        scaling: Literal["density", "spectrum"] | None = "density",
-        periodic: bool = False,
-    ) -> None:
-        self.side = check_choice("side", side, ("real", "imag"), owner="STFT")
-        self.scaling = check_choice("scaling", scaling, ("density", "spectrum", None), owner="STFT")
-        self.window, self.periodic = window, periodic
-
-    def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        length, _, bins = shape
-        time = torch.arange(length, dtype=torch.float64, device="cpu").reshape(-1, 1, 1)
-        frequency = torch.arange(bins, dtype=torch.float64, device="cpu") / (2 * (bins - 1))
-        angle = -2 * math.pi * time * frequency  # (T, 1, F)
-        kernel = torch.cos(angle) if self.side == "real" else torch.sin(angle)
-        if self.window is not None:
-            window = self._window(length)
-            if self.scaling is not None:
-                window = window / torch.linalg.vector_norm(
-                    window, ord=2 if self.scaling == "density" else 1
-                )
-            kernel = kernel * window.reshape(-1, 1, 1)
-        return kernel.to(to_dtype(dtype or "float32"))
-
-    def _window(self, length: int) -> Tensor:
-        given = self.window
-        if isinstance(given, str):
-            given = require("scipy.signal").get_window(given, length, self.periodic)
-        window = torch.as_tensor(given, dtype=torch.float64, device="cpu")
-        if window.shape != (length,):
-            raise ShapeError(
-                f"STFT: window has shape {tuple(window.shape)}, the frame has {length} samples",
-                where="STFT(window=...)",
-                fix=f"give {length} window values, or a name such as 'hann'",
-            )
-        return window
-
-
-def get(identifier: Any) -> Callable[..., Tensor] | None:
-    """The initializer named by a string, config, class, instance, function or array; None is None.
-
-    A string makes a new object each time, with its own seed. An array is used as the values
-    themselves, and must have the shape asked for.
-
-    Example:
-        >>> get("he_normal")((3, 3, 16, 32)).shape
-        torch.Size([3, 3, 16, 32])
-    """
-    if isinstance(identifier, (Tensor, np.ndarray, np.generic)):
-        return _given(torch.as_tensor(identifier, device="cpu"))
-    return resolve(registry, identifier)  # type: ignore[no-any-return]
-
-
-def _given(values: Tensor) -> Callable[..., Tensor]:
-    def initialize(shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        if tuple(shape) != tuple(values.shape):
-            raise ShapeError(
-                f"the given values have shape {tuple(values.shape)}, the weight {tuple(shape)}",
-                where="initializer=<array>",
-                fix="give an array of the weight's shape (kernels: height, width, in, out)",
-            )
-        return values.to(to_dtype(dtype or "float32")).clone()
-
-    return initialize
-
-
-def serialize(initializer: Any) -> Any:
-    """What a file holds for an initializer."""
-    return serialise(initializer)
-
-
-def deserialize(config: Any) -> Callable[..., Tensor] | None:
-    """The initializer that `serialize` wrote."""
-    return get(config)
-
-
-constant, identity, ones, zeros, stft = Constant, Identity, Ones, Zeros, STFT
-random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
-variance_scaling, orthogonal = VarianceScaling, Orthogonal
-glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
-lecun_normal, lecun_uniform = LecunNormal, LecunUniform
-he_normal, he_uniform = HeNormal, HeUniform
-
-__all__ = [
-    "Initializer", "RandomInitializer", "get", "serialize", "deserialize", "compute_fans",
-    "Constant", "Identity", "Ones", "STFT", "Zeros",
-    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform",
-    "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
-    "constant", "identity", "ones", "stft", "zeros",
-    "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform",
-    "orthogonal", "random_normal", "random_uniform", "truncated_normal", "variance_scaling",
-]  # fmt: skip
