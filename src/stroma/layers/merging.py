@@ -37,7 +37,7 @@ def _check_list(shapes: Any, *, owner: str, count: int | None = None) -> list[Sh
 
 
 class BaseMerge(Layer):
-    """Element-wise merge of a list of tensors: override `merge`."""
+    """Element-wise merge of a list of tensors: override `merge`, or `call` where masks matter."""
 
     receptive = None
     count: int | None = None  # how many inputs it takes, where that is fixed
@@ -80,6 +80,13 @@ def _align(inputs: Sequence[Tensor]) -> list[Tensor]:
     return [x[(slice(None), *[None] * (rank - x.dim()))] if x.dim() < rank else x for x in inputs]
 
 
+def _to_rank(mask: Any, x: Tensor) -> Any:
+    """A mask with axes of size 1 at the end, until it has as many as `x`."""
+    while mask is not None and mask.dim() < x.dim():
+        mask = mask.unsqueeze(-1)
+    return mask
+
+
 @register_layer("Add")
 class Add(BaseMerge):
     """Element-wise sum of a list of tensors: the end of a residual block.
@@ -118,6 +125,8 @@ class Subtract(BaseMerge):
 class Multiply(BaseMerge):
     """Element-wise product of a list of tensors: gates and attention weights.
 
+    A masked position counts as 1; where every input is masked the product is 0.
+
     Shape: [(B, *), (B, *)] -> (B, *)
     Raises: ShapeError: not a list, or sizes that differ and are not 1.
     Example:
@@ -125,8 +134,17 @@ class Multiply(BaseMerge):
         tensor([[6.]])
     """
 
-    def merge(self, inputs: list[Tensor]) -> Tensor:
-        return reduce(torch.mul, inputs)
+    def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
+        tensors = _align(inputs)
+        if mask is None:
+            return reduce(torch.mul, tensors)
+        masks = [_to_rank(m, x) for m, x in zip(mask, tensors)]
+        product = reduce(
+            torch.mul, [x if m is None else torch.where(m, x, 1.0) for m, x in zip(masks, tensors)]
+        )
+        if any(m is None for m in masks):
+            return product
+        return torch.where(reduce(torch.logical_or, masks), product, 0.0)
 
 
 @register_layer("Average")
@@ -160,12 +178,6 @@ class _Extremum(BaseMerge):
             best_mask = torch.logical_or(best_mask, x_mask) if both else None
             best = type(self).pick(best, other)
         return best
-
-
-def _to_rank(mask: Any, x: Tensor) -> Any:
-    while mask is not None and mask.dim() < x.dim():
-        mask = mask.unsqueeze(-1)
-    return mask
 
 
 @register_layer("Maximum")

@@ -12,8 +12,7 @@ from stroma.core.axes import Shape, shape_text
 from stroma.core.checks import check_choice, check_int, check_tuple
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer, LayerOptions
-from stroma.functional.layout import from_channels_first, to_channels_first
-from stroma.functional.resize import Interpolation, enlarge
+from stroma.functional.resizing import RESIZE_INTERPOLATIONS, resize
 from stroma.layers.arguments import (
     DataFormat,
     Pairs,
@@ -32,16 +31,15 @@ class UpSampling2D(Layer):
     Args:
         size: Factors of height and width, one number or two, >= 1.
         data_format: `"channels_last"` (the default) or `"channels_first"`.
-        interpolation: `"nearest"` repeats pixels, `"bilinear"` and `"bicubic"` draw smooth
-            surfaces through them.
+        interpolation: `"nearest"` repeats pixels; `"bilinear"`, `"bicubic"`, `"lanczos3"` and
+            `"lanczos5"` draw smooth surfaces through them.
     Shape: (B, H, W, C) -> (B, size * H, size * W, C)
     Raises: ShapeError: not four axes.
     Example:
         >>> UpSampling2D(2)(torch.tensor([[1.0, 2.0]]).view(1, 1, 2, 1)).flatten()
         tensor([1., 1., 2., 2., 1., 1., 2., 2.])
 
-    Reference: Keys 1981 for bicubic (a = -0.5, as TensorFlow and JAX; torch alone and Keras on
-        torch have a = -0.75). Keras' Lanczos kernels are refused, as Keras on torch refuses them.
+    Reference: Keys 1981 for bicubic (a = -0.5, as in TensorFlow and JAX; torch's own has -0.75).
     """
 
     receptive = "unknown"
@@ -50,16 +48,16 @@ class UpSampling2D(Layer):
         self,
         size: Sizes = (2, 2),
         data_format: DataFormat | None = None,
-        interpolation: Interpolation = "nearest",
+        interpolation: str = "nearest",
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
         self.size = check_tuple("size", size, 2, owner="UpSampling2D")
         self.data_format = check_data_format(data_format, owner="UpSampling2D")
-        self.interpolation: Interpolation = check_choice(
+        self.interpolation = check_choice(
             "interpolation",
             interpolation.lower(),
-            ("nearest", "bilinear", "bicubic"),
+            RESIZE_INTERPOLATIONS,
             owner="UpSampling2D",
         )
 
@@ -67,9 +65,11 @@ class UpSampling2D(Layer):
         check_spatial_rank(input_shape, 2, self.data_format, owner="UpSampling2D")
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = to_channels_first(inputs, self.data_format)  # (B, C, H, W)
-        y = enlarge(x, self.size, self.interpolation)
-        return from_channels_first(y, self.data_format)  # (B, H', W', C)
+        first = self.data_format == "channels_first"
+        x = inputs.permute(0, 2, 3, 1) if first else inputs  # (B, H, W, C)
+        size = (x.shape[1] * self.size[0], x.shape[2] * self.size[1])
+        y = resize(x, size, self.interpolation)  # (B, H', W', C)
+        return y.permute(0, 3, 1, 2) if first else y
 
 
 def _pairs(name: str, value: Pairs, *, owner: str) -> tuple[tuple[int, int], ...]:

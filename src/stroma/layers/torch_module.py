@@ -97,6 +97,9 @@ class TorchModuleWrapper(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.declared_output_shape or super().compute_output_shape(input_shape)
 
+    def _declared_outputs(self, args: tuple[Any, ...]) -> Any:
+        return super()._declared_outputs(args) if self.declared_output_shape else None
+
     def own_weights(self) -> list[Weight]:
         """The module's parameters and saved floating buffers, which become `Weight`s in place."""
         state = {id(t): (key, t) for key, t in self.module.state_dict(keep_vars=True).items()}

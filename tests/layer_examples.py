@@ -1,0 +1,110 @@
+"""Example configurations of every registered layer: what the contract suite runs.
+
+A new layer needs a row here, else `test_every_layer_has_an_example` fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+PICTURE = (9, 8, 4)
+
+
+class Example(NamedTuple):
+    """One configuration.
+
+    Args:
+        arguments: What the constructor is given.
+        shapes: Shapes of its inputs without the batch axis; one for most layers.
+        keras: Whether Keras on torch has the same numbers (KERAS.md lists where it has not).
+        open: Whether the spatial sizes may be unknown when it is recorded.
+    """
+
+    arguments: dict[str, Any]
+    shapes: tuple[tuple[int, ...], ...] = (PICTURE,)
+    keras: bool = True
+    open: bool = True
+
+
+TWO = (PICTURE, PICTURE)
+
+EXAMPLES: dict[str, list[Example]] = {
+    "Dense": [
+        Example({"units": 3}, ((6,),)),
+        Example({"units": 5, "activation": "relu", "use_bias": False}),
+    ],
+    "Conv2D": [
+        Example({"filters": 6, "kernel_size": 3}),
+        Example({"filters": 6, "kernel_size": 3, "padding": "same", "activation": "tanh"}),
+        Example({"filters": 6, "kernel_size": (3, 2), "strides": 2, "padding": "same"}),
+        Example({"filters": 6, "kernel_size": 2, "dilation_rate": (2, 3), "groups": 2}),
+        Example({"filters": 2, "kernel_size": 3, "data_format": "channels_first"}, open=False),
+    ],
+    "MaxPooling2D": [
+        Example({}),
+        Example({"pool_size": 3, "strides": 2, "padding": "same"}),
+        Example({"pool_size": 2, "strides": 1, "padding": "same"}),
+    ],
+    "AveragePooling2D": [
+        Example({"pool_size": 2}),
+        Example({"pool_size": 3, "strides": 2, "padding": "same"}, keras=False),
+        Example({"pool_size": 2, "strides": 1, "padding": "same"}, keras=False),
+    ],
+    "GlobalMaxPooling2D": [Example({}), Example({"keepdims": True})],
+    "GlobalAveragePooling2D": [
+        Example({}),
+        Example({"keepdims": True, "data_format": "channels_first"}, open=False),
+    ],
+    "UpSampling2D": [
+        Example({"size": (2, 3)}),
+        Example({"interpolation": "bilinear"}),
+        Example({"interpolation": "bicubic"}, keras=False),
+        Example({"data_format": "channels_first"}, open=False),
+    ],
+    "ZeroPadding2D": [
+        Example({}),
+        Example({"padding": ((1, 0), (2, 3))}),
+        Example({"padding": (0, 1), "data_format": "channels_first"}, open=False),
+    ],
+    "Cropping2D": [Example({}), Example({"cropping": ((1, 0), (2, 3))})],
+    "Flatten": [
+        Example({}),
+        Example({"data_format": "channels_first"}, open=False),
+        Example({}, ((),), open=False),
+    ],
+    "Reshape": [
+        Example({"target_shape": (8, 36)}, open=False),
+        Example({"target_shape": (4, -1, 3)}, open=False),
+    ],
+    "Permute": [Example({"dims": (3, 1, 2)}), Example({"dims": (2, 1)}, ((5, 6),))],
+    "Activation": [Example({"activation": "gelu"}), Example({"activation": "softmax"})],
+    "ReLU": [Example({}), Example({"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2})],
+    "LeakyReLU": [Example({})],
+    "Softmax": [Example({}), Example({"axis": (1, 2)}), Example({"axis": [1]})],
+    "Add": [Example({}, TWO), Example({}, (PICTURE, (1, 1, 4), (4,)))],
+    "Subtract": [Example({}, TWO)],
+    "Multiply": [Example({}, TWO), Example({}, (PICTURE, (1, 1, 4)))],
+    "Average": [Example({}, (*TWO, PICTURE))],
+    "Maximum": [Example({}, TWO)],
+    "Minimum": [Example({}, (*TWO, PICTURE))],
+    "Concatenate": [Example({}, TWO), Example({"axis": 1}, ((2, 8, 4), (3, 8, 4)), open=False)],
+    # normalisation, regularisation
+    "BatchNormalization": [Example({}), Example({"axis": 1, "scale": False}, open=False)],
+    "LayerNormalization": [Example({}), Example({"epsilon": 0.1, "center": False}, ((6,),))],
+    "Dropout": [Example({"rate": 0.5})],
+    "SpatialDropout1D": [Example({"rate": 0.5}, ((7, 4),))],
+    "SpatialDropout2D": [Example({"rate": 0.5})],
+    "SpatialDropout3D": [Example({"rate": 0.5}, ((3, 4, 5, 2),))],
+    # preprocessing, augmentation (at rest here: the contract is about inference)
+    "Rescaling": [Example({"scale": 0.5, "offset": 1.0})],
+    "Normalization": [Example({"mean": [1.0, 2.0, 3.0, 4.0], "variance": [1.0, 4.0, 9.0, 16.0]})],
+    "Resizing": [
+        Example({"height": 6, "width": 12}),
+        Example({"height": 18, "width": 16, "interpolation": "bicubic"}, keras=False),
+    ],
+    "RandomCrop": [Example({"height": 4, "width": 5}, keras=False)],
+    "RandomFlip": [Example({"mode": "horizontal"})],
+    "RandomRotation": [Example({"factor": 0.2})],
+    "RandomZoom": [Example({"height_factor": 0.2})],
+    "RandomTranslation": [Example({"height_factor": 0.2, "width_factor": 0.1})],
+}
