@@ -394,6 +394,8 @@ def test_messages():
         metrics.Precision()([0, 1], [[0.1, 0.9], [0.2, 0.8]])
     with pytest.raises(ArgumentError, match=r"\[0, 1\]"):
         metrics.Precision(thresholds=1.5)
+    with pytest.raises(ArgumentError, match="PrecisionAtRecall: recall must lie in"):
+        metrics.PrecisionAtRecall(1.5)
     with pytest.raises(ArgumentError, match="num_labels"):
         metrics.AUC(num_labels=3)
     with pytest.raises(ArgumentError, match="ROC"):

@@ -188,6 +188,7 @@ class _BestUnderConstraint(ThresholdMetric):
 
     def __init__(
         self,
+        bounded: str,
         bound: float,
         num_thresholds: int,
         class_id: int | None,
@@ -195,7 +196,7 @@ class _BestUnderConstraint(ThresholdMetric):
         dtype: DTypeLike,
     ) -> None:
         owner = type(self).__name__
-        self.bound = check_number("its bound", bound, owner=owner, minimum=0, maximum=1)
+        self.bound = check_number(bounded, bound, owner=owner, minimum=0, maximum=1)
         self.num_thresholds = check_positive_int("num_thresholds", num_thresholds, owner=owner)
         cuts = even_thresholds(self.num_thresholds)
         super().__init__(cuts, name, dtype, class_id=class_id)
@@ -227,7 +228,7 @@ class SensitivityAtSpecificity(_BestUnderConstraint):
         name: str | None = None,
         dtype: DTypeLike = None,
     ) -> None:
-        super().__init__(specificity, num_thresholds, class_id, name, dtype)
+        super().__init__("specificity", specificity, num_thresholds, class_id, name, dtype)
 
 
 @registry.register("SpecificityAtSensitivity", "specificity_at_sensitivity")
@@ -244,7 +245,7 @@ class SpecificityAtSensitivity(_BestUnderConstraint):
         name: str | None = None,
         dtype: DTypeLike = None,
     ) -> None:
-        super().__init__(sensitivity, num_thresholds, class_id, name, dtype)
+        super().__init__("sensitivity", sensitivity, num_thresholds, class_id, name, dtype)
 
 
 @registry.register("PrecisionAtRecall", "precision_at_recall")
@@ -261,7 +262,7 @@ class PrecisionAtRecall(_BestUnderConstraint):
         name: str | None = None,
         dtype: DTypeLike = None,
     ) -> None:
-        super().__init__(recall, num_thresholds, class_id, name, dtype)
+        super().__init__("recall", recall, num_thresholds, class_id, name, dtype)
 
 
 @registry.register("RecallAtPrecision", "recall_at_precision")
@@ -278,4 +279,4 @@ class RecallAtPrecision(_BestUnderConstraint):
         name: str | None = None,
         dtype: DTypeLike = None,
     ) -> None:
-        super().__init__(precision, num_thresholds, class_id, name, dtype)
+        super().__init__("precision", precision, num_thresholds, class_id, name, dtype)
