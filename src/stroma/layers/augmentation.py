@@ -347,11 +347,16 @@ def _bounds(
             why="two numbers are the bounds of the draw",
             fix=f"{owner}({name}=(-0.1, 0.1))",
         )
-    pair = factor if isinstance(factor, (list, tuple)) else (-factor, factor)  # type: ignore[operator]
     lowest = math.nextafter(-1, 0) if open_below else -1.0
-    low, high = sorted(
-        check_number(name, bound, owner=owner, minimum=lowest, maximum=1) for bound in pair
-    )
+
+    def checked(bound: float) -> float:
+        return check_number(name, bound, owner=owner, minimum=lowest, maximum=1)
+
+    if isinstance(factor, (list, tuple)):
+        low, high = sorted(checked(bound) for bound in factor)
+    else:
+        high = abs(checked(factor))  # type: ignore[arg-type]  # a sequence that is neither raises
+        low = checked(-high)
     return low, high
 
 

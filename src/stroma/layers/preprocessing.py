@@ -226,8 +226,7 @@ def _batches(data: Any) -> Iterator[Tensor]:
         data = data.epoch(0)
     whole = isinstance(data, (np.ndarray, Tensor))
     for item in [data] if whole else data:
-        x = item.x if isinstance(item, Batch) else item[0] if isinstance(item, tuple) else item
-        tensor = torch.as_tensor(x)
+        tensor = torch.as_tensor(_inputs_of(item))
         rows = len(tensor) if tensor.dim() else 1
         if not tensor.numel():
             continue
@@ -236,6 +235,14 @@ def _batches(data: Any) -> Iterator[Tensor]:
             continue
         rows_at_once = max(1, _CHUNK // (tensor.numel() // rows))
         yield from torch.split(tensor, rows_at_once)
+
+
+def _inputs_of(batch: Any) -> Any:
+    """x of a batch that may be a (x, y) tuple, or a [x, y] list as torch's loader makes it."""
+    if isinstance(batch, Batch):
+        return batch.x
+    paired = isinstance(batch, tuple) or (isinstance(batch, list) and hasattr(batch[0], "shape"))
+    return batch[0] if paired else batch
 
 
 @register_layer("Resizing")
