@@ -227,13 +227,13 @@ class Model(Network):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One update on one batch; returns the running loss and metrics."""
+        """One update on one batch; returns the loss and metrics of that batch."""
         return self._on_batch(x, y, sample_weight, class_weight, return_dict, training=True)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Loss and metrics with one more batch entered, without learning from it."""
+        """Loss and metrics of one batch, without learning from it."""
         return self._on_batch(x, y, sample_weight, None, return_dict, training=False)
 
     def _on_batch(
@@ -244,6 +244,7 @@ class Model(Network):
         data = as_batches(x, y, weight, batch_size=rows, class_weight=class_weight)
         batch = next(iter(data.epoch(0)))
         settings = Settings(device=fitting.device_of(self))
+        compiled.objective.reset()
         if training:
             state = self._state or State(
                 self, compiled.optimizer, compiled.objective, seed=0, epochs=0

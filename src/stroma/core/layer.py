@@ -18,7 +18,13 @@ from stroma.core import weight as weight_functions
 from stroma.core.axes import Shape, shape_text
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypePolicy, as_policy, to_dtype
-from stroma.core.errors import ArgumentTypeError, GraphError, ShapeError, did_you_mean
+from stroma.core.errors import (
+    ArgumentTypeError,
+    GraphError,
+    ShapeError,
+    StromaError,
+    did_you_mean,
+)
 from stroma.core.names import check_name, numbered, snake_case
 from stroma.core.registry import registries, resolve
 from stroma.core.shape_run import in_shape_run, probes, real_tensors
@@ -29,6 +35,7 @@ from stroma.core.symbolic import (
     finish,
     is_symbolic,
     map_symbolic,
+    tell_what_fits,
 )
 from stroma.core.tracking import track
 from stroma.core.weight import PROTOCOL, Weight, WeightSpec, layout_permutation, to_torch_layout
@@ -480,6 +487,15 @@ class Layer(Configurable, nn.Module):
         self, args: tuple[Any, ...], training: Any, mask: Any, kwargs: dict[str, Any]
     ) -> Any:
         args, kwargs = tree_map(_as_tensor, (args, kwargs))
+        try:
+            return self._record_fitting(args, training, mask, kwargs)
+        except StromaError as error:
+            tell_what_fits(error, self, args)
+            raise
+
+    def _record_fitting(
+        self, args: tuple[Any, ...], training: Any, mask: Any, kwargs: dict[str, Any]
+    ) -> Any:
         if not self.built:
             self.build_from(args, kwargs)
         spec = self._call_spec

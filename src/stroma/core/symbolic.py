@@ -55,9 +55,14 @@ class Node:
         """The symbolic tensors among the arguments, in order."""
         return [leaf for leaf in tree_flatten((self.args, self.kwargs))[0] if is_symbolic(leaf)]
 
+    def label(self) -> str:
+        """Name and kind, for tables and messages."""
+        name = getattr(self.target, "name", None) if self.kind in ("layer", "input") else None
+        return f"{name} ({self.title()})" if name else self.title()
+
     def title(self) -> str:
         """What messages and tables call it."""
-        if self.kind == "layer":
+        if self.kind in ("layer", "input"):
             return type(self.target).__name__
         name = self.target if isinstance(self.target, str) else self.target.__name__
         return str(name).strip("_")
@@ -331,6 +336,29 @@ def symbolic_outputs(node: Node, first: Any, second: Any) -> Any:
         return items
     made = [items[key] for key in keys]
     return made if type(first) is list else tuple(made)
+
+
+def tell_what_fits(error: StromaError, layer: Any, args: tuple[Any, ...]) -> None:
+    """Put the layers that work, then the one that does not, into an error's `where`."""
+    given = [leaf for leaf in tree_flatten(args)[0] if is_symbolic(leaf)]
+    nodes: dict[int, Node] = {}
+    waiting = list(given)
+    while waiting:
+        node = waiting.pop().node
+        if node.index not in nodes:
+            nodes[node.index] = node
+            waiting += node.inputs()
+    if len(nodes) < 2 or "\n" in error.where:  # nothing to tell, or told by a network inside
+        return
+    rows = [
+        (nodes[index].label(), shape_text(nodes[index].outputs.shape))
+        for index in sorted(nodes)
+        if is_symbolic(nodes[index].outputs)
+    ]
+    rows.append((f"{layer.name} ({type(layer).__name__})", "does not fit"))
+    width = max(len(label) for label, _ in rows)
+    lines = [f"    {label.ljust(width)}  {shape}" for label, shape in rows]
+    error.where = "\n".join([f"{error.where}, after the layers that fit:".lstrip(", "), *lines])
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -97,12 +98,22 @@ class IterableBatches:
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         items = self._once if self._once is not None else iter(self.source)
-        stop = None if self.steps is None else self.steps
-        for item in itertools.islice(items, first, stop):
-            x, y, weight = unpack(item)
-            x, y, weight = tree_map(_tensor, (x, y, weight))
-            leaves = [leaf for leaf in tree_flatten(x)[0] if isinstance(leaf, Tensor)]
-            yield Batch(x=x, y=y, weight=weight, size=len(leaves[0]) if leaves else 0)
+        for item in itertools.islice(items, first, self.steps):
+            yield _batch_of(item)
+
+    def peek(self) -> Batch | None:
+        """The first batch; an iterator still gives it afterwards."""
+        items = self._once if self._once is not None else iter(self.source)
+        item = next(items, None)
+        if self._once is not None and item is not None:
+            self._once = itertools.chain([item], self._once)
+        return None if item is None else _batch_of(item)
+
+
+def _batch_of(item: Any) -> Batch:
+    x, y, weight = tree_map(_tensor, unpack(item))
+    leaves = [leaf for leaf in tree_flatten(x)[0] if isinstance(leaf, Tensor)]
+    return Batch(x=x, y=y, weight=weight, size=len(leaves[0]) if leaves else 0)
 
 
 class _Indexed:
@@ -140,19 +151,32 @@ class ClassWeighted:
         return self.batches.name_of(index)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        for batch in self.batches.epoch(epoch, first):
-            if batch.weight is not None:
-                raise ArgumentError(
-                    "class_weight and sample_weight cannot both be given",
-                    where="fit(class_weight=..., sample_weight=...)",
-                    why="it is not clear which of them decides",
-                    fix="multiply them yourself and give sample_weight",
-                )
-            labels = batch.y.argmax(-1) if batch.y.dim() > 1 and batch.y.shape[-1] > 1 else batch.y
-            labels = labels.reshape(-1).long()
-            known = labels < len(self.table)
-            weight = torch.where(known, self.table[labels.clamp(max=len(self.table) - 1)], 1.0)
-            yield Batch(x=batch.x, y=batch.y, weight=weight, size=batch.size, indices=batch.indices)
+        return map(self._weighted, self.batches.epoch(epoch, first))
+
+    def peek(self) -> Batch | None:
+        first = peek(self.batches)
+        return None if first is None else self._weighted(first)
+
+    def _weighted(self, batch: Batch) -> Batch:
+        if batch.weight is not None:
+            raise ArgumentError(
+                "class_weight and sample_weight cannot both be given",
+                where="fit(class_weight=..., sample_weight=...)",
+                why="it is not clear which of them decides",
+                fix="multiply them yourself and give sample_weight",
+            )
+        labels = batch.y.argmax(-1) if batch.y.dim() > 1 and batch.y.shape[-1] > 1 else batch.y
+        labels = labels.reshape(-1).long()
+        known = labels < len(self.table)
+        weight = torch.where(known, self.table[labels.clamp(max=len(self.table) - 1)], 1.0)
+        return replace(batch, weight=weight)
+
+
+def peek(batches: Batches) -> Batch | None:
+    """The first batch of the first epoch, without taking it away; None when there is none."""
+    if isinstance(batches, (IterableBatches, ClassWeighted)):
+        return batches.peek()
+    return next(iter(batches.epoch(0)), None)
 
 
 def unpack(item: Any) -> tuple[Any, Any, Any]:

@@ -19,7 +19,7 @@ from stroma.core.checks import check_choice, check_int
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer
 from stroma.core.seeds import draw_seed
-from stroma.training.adapters import as_batches, split_arrays, unpack
+from stroma.training.adapters import as_batches, peek, split_arrays, unpack
 from stroma.training.callbacks import Callback
 from stroma.training.loop import Settings, evaluate, forward, to_device, train
 from stroma.training.objective import Objective
@@ -128,7 +128,7 @@ def fit(
     )  # fmt: skip
     validation = _validation(validation_data, validation_batch_size or batch_size, validation_steps)
     module.to(choose_device(device) if device_of(module).type == "cpu" else device_of(module))
-    first = next(iter(data.epoch(initial_epoch)), None)
+    first = peek(data)
     settings = _settings(module, compiled, first, layout, validation_freq)
     given: Sequence[Callback | None] = (
         callbacks if isinstance(callbacks, (list, tuple)) else [cast("Callback | None", callbacks)]
@@ -181,8 +181,9 @@ def _settings(
         layout = check_layout(module, x, layout)
         plain = Settings(device=device, layout=layout)
         one = tree_map(lambda leaf: leaf[:1], x)
-        with torch.no_grad():  # layers that are not built yet are built by this
-            forward(module, one, plain, training=False)
+        with torch.no_grad():  # builds layers that are not built yet, and the metrics
+            outputs = forward(module, one, plain, training=False)
+            compiled.objective.match(to_device(first.y, device), outputs)
         shown = tree_map(lambda leaf: leaf.permute(0, 3, 1, 2), x) if layout == "NCHW" else x
         choice = choose_precision(compiled.precision, module, shown, device)
     compiled.choice = choice

@@ -56,7 +56,10 @@ class Objective:
         """Match losses and metrics to the outputs, once their shapes are known."""
         count = len(outputs)
         names = self.output_names if len(self.output_names) == count else _numbered(count)
-        self.losses = [losses_room.get(item) for item in self._spread("loss", count, names)]
+        self.losses = [
+            None if item is None else losses_room.resolve(item, tuple(y[i].shape), outputs[i].shape)
+            for i, item in enumerate(self._spread("loss", count, names))
+        ]
         self.weights = [
             1.0 if item is None else float(item)
             for item in self._spread("loss_weights", count, names)
@@ -150,6 +153,10 @@ class Objective:
                 metric.update_state(target, output, sample_weight=weights[index])
             else:
                 metric.update_state(target, output)
+
+    def match(self, y: Any, outputs: Any) -> None:
+        """Know the outputs before the first step, from one sample of them."""
+        self._matched(y, outputs, None)
 
     def _matched(self, y: Any, outputs: Any, weight: Any) -> tuple[list[Any], list[Any], list[Any]]:
         outs = self._flat(outputs)
