@@ -185,6 +185,27 @@ def test_groups_by_pattern_stay_together(tmp_path: Path) -> None:
         images(tmp_path, group="(")
 
 
+def test_folds_test_each_photo_once(tmp_path: Path) -> None:
+    class_folders(tmp_path, count=12)
+    shutil.copy(tmp_path / "cat/003.png", tmp_path / "cat/copy.png")
+    data = images(tmp_path)
+    tested: list[str] = []
+    for fold in data.folds(4):
+        counts = np.bincount(fold.test.labels)
+        assert counts.min() >= 3 and counts.max() <= 4
+        together = [{"cat/003.png", "cat/copy.png"} & set(p.names) for p in fold.parts.values()]
+        assert sorted(map(len, together)) == [0, 0, 2]
+        assert len(fold.validation) >= 2
+        tested += fold.test.names
+        fold.open_test()
+        with pytest.raises(DataError, match="already"):
+            fold.open_test()
+    assert sorted(tested) == sorted(n for part in data.parts.values() for n in part.names)
+    assert data.test.reads == 0
+    with pytest.raises(DataError, match="12 distinct photos for 13 folds"):
+        next(data.folds(13))
+
+
 # --- copies -----------------------------------------------------------------------------------
 
 

@@ -66,6 +66,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 def test_names_and_takes() -> None:
     part = part_of(10)
     assert part.batches(4).name_of(3) == "3.png"
+    assert part.images([]).shape == (0, 2, 2, 3) and part.images(slice(2)).shape[0] == 2
     some = part.take(part.labels == 1)
     assert len(some) == 3 and set(some.labels) == {1}
     assert np.array_equal(some.images(), part.images(np.flatnonzero(part.labels == 1)))

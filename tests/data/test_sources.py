@@ -262,6 +262,16 @@ def test_odd_names_survive_and_are_printed_safely(tmp_path: Path) -> None:
         assert "\\x1b[2J.png" in text and "line\\nbreak" in text
 
 
+@posix
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    root = class_folders(tmp_path, count=5)
+    os.rename(root / "cat/000.png", os.fsencode(root) + b"/cat/\xff.png")
+    data = images(root)
+    names = [n for part in data.parts.values() for n in part.names]
+    assert len(names) == 10 and json.dumps(data.to_json())
+    assert "\\udcff" in data.train.batches(4).name_of(0) or os.fsdecode(b"cat/\xff.png") in names
+
+
 @given(st.lists(st.text("ab/.T", min_size=1, max_size=12), max_size=12))
 @settings(max_examples=150, deadline=None)
 def test_any_tree_is_sorted_or_refused(names: list[str]) -> None:
@@ -340,6 +350,26 @@ def test_damaged_members_are_skipped_nested_zips_are_not_read(tmp_path: Path) ->
 def test_backslashes_of_old_windows_tools(tmp_path: Path) -> None:
     found = find(make_zip(tmp_path / "a.zip", {"cat\\1.png": b"x", "dog\\2.png": b"y"}))
     assert found.class_names == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.parquet"])
+def test_damage_anywhere_is_refused_or_survived(tmp_path: Path, name: str) -> None:
+    rows = [(encoded(picture(i)), i % 2) for i in range(12)]
+    sound = hugging_face(tmp_path / "a.parquet", rows, ["a", "b"])
+    if name == "a.zip":
+        sound = zipped(class_folders(tmp_path / "photos", count=6), tmp_path / name)
+    data = sound.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(data)
+        for at in len(data) - 1 - rng.integers(0, 1500, 3):  # the directory lies at the end
+            damaged[at] = rng.integers(0, 256)
+        try:
+            images(write(tmp_path / f"x{sound.suffix}", bytes(damaged)), cache="memory")
+        except StromaError:
+            refused += 1
+    assert refused > 10
 
 
 # --- CSV --------------------------------------------------------------------------------------

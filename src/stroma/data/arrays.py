@@ -68,7 +68,7 @@ def arrays(
     height, width = pixels.shape[1:3]
     return build(
         store=ArrayStore(pixels), rows=np.arange(len(pixels)), parts=parts, labels=labels,
-        names=names, class_names=names_of_classes, audit=audit,
+        units=units, names=names, class_names=names_of_classes, audit=audit,
         original=[(height, width)], source=source, fingerprint=digest.hexdigest(),
     )  # fmt: skip
 

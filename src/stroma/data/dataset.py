@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from stroma.core.records import SMALL_SUPPORT
 from stroma.data.cache import Store
 from stroma.data.decode import Decoder
-from stroma.data.part import Part, Reads
+from stroma.data.part import Part, Reads, joined
 from stroma.data.records import Audit, AuditEntry
-
-FEW = 30  # test photos in a class below which its figure says little
+from stroma.data.split import TEST, folds, split
 
 
 @dataclass(slots=True)
@@ -73,8 +73,35 @@ class ImageData:
             again: Open it once more, knowing that a figure chosen after a look is too good; the
                 number of openings stays in `test.reads`.
         """
-        self.test._reads.note(again)
-        return self.test.opened()
+        return self.test.open(again)
+
+    def folds(
+        self, count: int = 5, *, seed: int = 0, validation: float = 0.15
+    ) -> Iterator[ImageData]:
+        """The same samples, `count` times, each time another share of them as the test part.
+
+        For sets whose test part is too small to say much: every photo is tested once. Classes
+        are spread evenly; copies and groups stay together.
+
+        Args:
+            count: Number of folds, 2 or more.
+            seed: Of the draw.
+            validation: Share of the rest that becomes the validation part.
+        Raises:
+            DataError: a class has fewer distinct photos than there are folds.
+        """
+        whole = joined(list(self.parts.values()))
+        names, classes = whole.names, self.class_names
+        fold = folds(whole.labels, whole.units, names, classes, count, seed)
+        for at in range(count):
+            code = np.full(len(whole), TEST, np.int8)
+            rest = np.flatnonzero(fold != at)
+            code[rest] = split(
+                whole.labels[rest], whole.units[rest], [names[i] for i in rest.tolist()], classes,
+                fractions=(1 - validation, validation, 0.0), seed=seed,
+            )  # fmt: skip
+            train, chosen_on, test = _parted(whole, code)
+            yield replace(self, train=train, validation=chosen_on, test=test)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `run.json`."""
@@ -96,6 +123,7 @@ def build(
     rows: np.ndarray,
     parts: np.ndarray,
     labels: np.ndarray,
+    units: np.ndarray,
     names: Sequence[str],
     class_names: list[str],
     audit: Audit,
@@ -109,24 +137,35 @@ def build(
     Args:
         rows: (N,) row of each sample in the store.
         parts: (N,) 0, 1, 2, or -1 for left out.
+        units: (N,) what must stay together.
         original: N sizes in the files.
     """
 
-    def part(code: int, limit: int | None = None) -> Part:
-        at = np.flatnonzero(parts == code)
-        return Part(store, rows[at], labels[at], [names[i] for i in at.tolist()], Reads(limit))
-
+    whole = Part(store, rows, labels, names, units)
     data = ImageData(
-        class_names, store.shape, part(0), part(1), part(2, limit=1), audit, source, fingerprint,
+        class_names, store.shape, *_parted(whole, parts), audit, source, fingerprint,
         _examples(original), decoder,
     )  # fmt: skip
-    few = [(name, count["test"]) for name, count in data.counts.items() if count["test"] < FEW]
+    few = [
+        (name, count["test"])
+        for name, count in data.counts.items()
+        if count["test"] < SMALL_SUPPORT
+    ]
     if len(data.test):
         audit.entries += [
-            AuditEntry("few_test_photos", name, f"{count} test photos: use k-fold", "test")
+            AuditEntry("few_test_photos", name, f"{count} test photos: use folds", "test")
             for name, count in few
         ]
     return data
+
+
+def _parted(whole: Part, parts: np.ndarray) -> tuple[Part, Part, Part]:
+    train, validation, test = (np.flatnonzero(parts == code) for code in range(3))
+    return (
+        whole.take(train, Reads()),
+        whole.take(validation, Reads()),
+        whole.take(test, Reads(limit=1)),
+    )
 
 
 def _examples(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

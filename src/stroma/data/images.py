@@ -97,7 +97,7 @@ def images(
         given[_leaks(kept, copies, given, dedupe, audit)] = REMOVED
         parts = _with_validation(kept, units, given, fractions[1], seed)
     return build(
-        store=store, rows=kept.rows, parts=parts, labels=kept.labels, names=kept.names,
+        store=store, rows=kept.rows, parts=parts, labels=kept.labels, units=units, names=kept.names,
         class_names=kept.class_names, audit=audit,
         original=kept.sizes, source=found.root,
         fingerprint=_fingerprint(found, kept.class_names), decoder=decoder,
@@ -276,8 +276,8 @@ def _with_validation(
 
 def _fingerprint(found: Found, class_names: list[str]) -> str:
     """SHA-256 over names, sizes and labels: the same on every machine that has the same data."""
-    digest = hashlib.sha256("\0".join(class_names).encode("utf-8", "surrogateescape"))
+    digest = hashlib.sha256("\0".join(class_names).encode("utf-8", "surrogatepass"))
     for sample in found.samples:
         line = f"\n{sample.name}\0{sample.size}\0{sample.label}\0{sample.part or ''}"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+        digest.update(line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

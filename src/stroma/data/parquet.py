@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stroma.core.errors import DataError, FileFormatError
+from stroma.core.errors import DataError, FileFormatError, StromaError
 from stroma.core.optional import require
 from stroma.data.layout import PART_NAMES
 from stroma.data.records import AuditEntry, Found, Sample
@@ -29,6 +29,20 @@ def read_parquet(path: Path, group: str | None) -> Found:
     A file whose name says `train` brings its siblings whose names differ only in that word (`val`,
     `test`) and in the shard number; the audit says which were read.
     """
+    try:
+        return _read(path, group)
+    except StromaError:
+        raise
+    except (OSError, ValueError) as error:  # pyarrow's own, and text that is no UTF-8
+        raise FileFormatError(
+            f"{path.name} is not a readable Parquet file ({str(error).splitlines()[0]})",
+            where=str(path),
+            why="it is cut off, damaged or was never one",
+            fix="fetch or write it again",
+        ) from None
+
+
+def _read(path: Path, group: str | None) -> Found:
     entries: list[AuditEntry] = []
     files = _family(path)
     if len(files) > 1:
@@ -84,15 +98,7 @@ class _Table:
     def __init__(self, path: Path, group: str | None) -> None:
         self.path = path
         parquet = require("pyarrow.parquet")
-        try:
-            self.file = parquet.ParquetFile(path, memory_map=True)
-        except (OSError, ValueError) as error:
-            raise FileFormatError(
-                f"{path.name} is not a readable Parquet file ({str(error).splitlines()[0]})",
-                where=str(path),
-                why="it is cut off or was never one",
-                fix="fetch or write it again",
-            ) from None
+        self.file = parquet.ParquetFile(path, memory_map=True)
         schema = self.file.schema_arrow
         self.columns = find_columns(schema.names, path, group)
         self.image, self.label = (schema.names[self.columns[key]] for key in ("path", "label"))
@@ -113,7 +119,10 @@ class _Table:
         """Bytes of one row."""
         with self._lock:
             at = bisect.bisect_right(self.starts, row) - 1
-            value = self._group(at)[row - self.starts[at]]
+            try:
+                value = self._group(at)[row - self.starts[at]]
+            except ValueError as error:
+                raise OSError(f"damaged in {self.path.name}: {error}") from None
         return value.as_buffer().to_pybytes()  # type: ignore[no-any-return]  # pyarrow: untyped
 
     def _load(self, index: int) -> Any:

@@ -45,6 +45,7 @@ class Part:
         rows: (N,) row of each sample in the store.
         labels: (N,) class indices, int64.
         names: N names, relative to the source.
+        units: (N,) samples of one unit (copies, groups) must not be parted by a further split.
         reads: Counts each call of `images` and each epoch of `batches`.
     """
 
@@ -54,11 +55,13 @@ class Part:
         rows: np.ndarray,
         labels: np.ndarray,
         names: Sequence[str],
+        units: np.ndarray | None = None,
         reads: Reads | None = None,
     ) -> None:
         self._store, self.rows, self.shape = store, rows, store.shape
         self.labels = labels.astype(np.int64)
         self.names = list(names)
+        self.units = np.arange(len(rows)) if units is None else units
         self._reads = reads if reads is not None else Reads()
 
     def __len__(self) -> int:
@@ -75,20 +78,23 @@ class Part:
         Shape: -> (N, H, W, C)
         """
         self._reads.note()
-        chosen = self.rows if indices is None else self.rows[np.asarray(indices)]
+        chosen = self.rows if indices is None else self.rows[indices]
         pixels = np.empty((len(chosen), *self.shape), np.uint8)
         self._store.gather(chosen, pixels)
         return pixels
 
-    def take(self, indices: Any) -> Part:
-        """The part that holds only these samples; its readings count with this part's."""
-        at = np.asarray(indices)
-        names = [self.names[i] for i in np.arange(len(self))[at]]
-        return Part(self._store, self.rows[at], self.labels[at], names, self._reads)
+    def take(self, indices: Any, reads: Reads | None = None) -> Part:
+        """The part that holds only these samples; its readings count with this part's, or with
+        `reads`."""
+        at = np.arange(len(self))[indices]
+        names = [self.names[i] for i in at.tolist()]
+        reads = self._reads if reads is None else reads
+        return Part(self._store, self.rows[at], self.labels[at], names, self.units[at], reads)
 
-    def opened(self) -> Part:
-        """The same samples, free to be read."""
-        return Part(self._store, self.rows, self.labels, self.names)
+    def open(self, again: bool = False) -> Part:
+        """Count one reading; the same samples, free to be read as often as that one needs."""
+        self._reads.note(again)
+        return self.take(slice(None), Reads())
 
     def batches(
         self, batch_size: int, *, seed: int = 0, shuffle: bool = True, drop_last: bool = False
@@ -106,6 +112,17 @@ class Part:
         """
         size = check_positive_int("batch_size", batch_size, owner="batches")
         return PartBatches(self, size, seed, shuffle, drop_last)
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """All samples of parts that share a store."""
+    return Part(
+        parts[0]._store,
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        [name for part in parts for name in part.names],
+        np.concatenate([part.units for part in parts]),
+    )
 
 
 class PartBatches:

@@ -162,7 +162,7 @@ class Audit:
                 continue
             lead = "" if KINDS[kind][2] == "note" else KINDS[kind][2] + " "
             lines.append(f"{lead}{counted(kind, count)}: {listed}{more}")
-        lines += [f"{count:,} {name}" for name, count in self.tallies.items() if count]
+        lines += [f"{name}: {count:,}" for name, count in self.tallies.items() if count]
         return lines
 
     def to_json(self) -> dict[str, Any]:

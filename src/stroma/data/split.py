@@ -124,7 +124,7 @@ def _wanted(left: np.ndarray, count: int) -> dict[int, int]:
 def _draws(names: Sequence[str], seed: int) -> np.ndarray:
     key = str(seed).encode()
     digests = b"".join(
-        hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8, key=key).digest()
+        hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
         for name in names
     )
     return np.frombuffer(digests, np.uint64)
@@ -156,6 +156,43 @@ def _too_small(name: str, count: int, distinct: int, wanted: list[int]) -> DataE
         why=f"each of {parts} needs at least one: the minimum is {len(wanted)} distinct photos",
         fix=f"add photos to {printable(name)!r}, or leave the class out",
     )
+
+
+def folds(
+    labels: np.ndarray,
+    units: np.ndarray,
+    names: Sequence[str],
+    class_names: Sequence[str],
+    count: int,
+    seed: int = 0,
+) -> np.ndarray:
+    """A fold (0 to `count` - 1) for each sample: classes spread evenly, units whole.
+
+    Raises:
+        DataError: a class has fewer units than there are folds.
+    """
+    for label, name in enumerate(class_names):
+        distinct = len(np.unique(units[labels == label]))
+        if distinct < count:
+            raise DataError(
+                f"class {printable(name)!r} has {distinct} distinct photos for {count} folds",
+                where=f"class {printable(name)!r}",
+                why="each fold tests every class",
+                fix=f"folds(count={distinct})" if distinct > 1 else "add photos",
+            )
+    order = np.argsort(_draws(names, seed), kind="stable")
+    _, first, inverse, size = np.unique(
+        units[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    members = np.split(order[np.argsort(inverse.reshape(-1), kind="stable")], np.cumsum(size)[:-1])
+    filled = np.zeros((len(class_names), count))
+    fold = np.zeros(len(labels), np.int64)
+    for unit in sorted(range(len(size)), key=lambda u: (-int(size[u]), int(first[u]))):
+        present = np.unique(labels[members[unit]])
+        best = int(np.argmin(filled[present].sum(axis=0)))
+        fold[members[unit]] = best
+        np.add.at(filled[:, best], labels[members[unit]], 1)
+    return fold
 
 
 def leaked(clusters: np.ndarray, given: np.ndarray) -> np.ndarray:
