@@ -356,7 +356,7 @@ def _bounds(
         low, high = sorted(checked(bound) for bound in factor)
     else:
         high = abs(checked(factor))  # type: ignore[arg-type]  # a sequence that is neither raises
-        low = checked(-high)
+        low = -high  # -1 is reached only so, as in Keras: RandomZoom(1.0)
     return low, high
 
 
