@@ -1,0 +1,78 @@
+"""Sums over samples, from which linear heads are solved: streamed, and merged without error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a linear head needs to know of any number of samples, in memory of size D².
+
+    Two of them merge into that of all samples together, so parts, machines and later photos cost
+    one addition.
+
+    Args:
+        count: Number N of samples.
+        mean: (D,) mean of the features.
+        scatter: (D, D) sum over samples of (x - mean)(x - mean)ᵀ.
+        class_counts: (K,) samples of each class.
+        class_sums: (D, K) sum of the features of each class.
+
+    Example:
+        >>> x, y = np.array([[0.0], [2.0], [7.0]]), np.array([0, 0, 1])
+        >>> merged = Moments.of(x[:2], y[:2], 2).merge(Moments.of(x[2:], y[2:], 2))
+        >>> merged.mean, merged.scatter
+        (array([3.]), array([[26.]]))
+
+    Reference: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance": centred
+        sums are merged, since raw ones cancel.
+    """
+
+    count: int
+    mean: np.ndarray
+    scatter: np.ndarray
+    class_counts: np.ndarray
+    class_sums: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray, labels: np.ndarray, classes: int) -> Moments:
+        """The moments of these samples: features (N, D), labels (N,) below `classes`."""
+        x = np.asarray(features, np.float64)
+        mean = x.mean(0) if len(x) else np.zeros(x.shape[1])
+        centred = x - mean
+        members = np.eye(classes)[labels]  # (N, K)
+        return cls(len(x), mean, centred.T @ centred, members.sum(0), x.T @ members)
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of the samples of both."""
+        count = self.count + other.count
+        gap = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + gap * (other.count / max(count, 1)),
+            self.scatter
+            + other.scatter
+            + np.outer(gap, gap) * (self.count * other.count / max(count, 1)),
+            self.class_counts + other.class_counts,
+            self.class_sums + other.class_sums,
+        )
+
+    @property
+    def scale(self) -> np.ndarray:
+        """(D,) standard deviations; 1 for a feature that does not vary."""
+        deviation = np.sqrt(np.diag(self.scatter) / max(self.count, 1))
+        # Rounding alone gives a constant feature a deviation of some 1e-16 of its size.
+        return np.where(deviation > 1e-7 * np.abs(self.mean), deviation, 1.0)
+
+    @property
+    def target_mean(self) -> np.ndarray:
+        """(K,) mean of targets that are +1 for the sample's class and -1 for the others."""
+        return 2 * self.class_counts / self.count - 1
+
+    @property
+    def cross(self) -> np.ndarray:
+        """(D, K) sum over samples of (x - mean)(t - mean of t)ᵀ with these targets."""
+        return 2 * (self.class_sums - np.outer(self.mean, self.class_counts))
