@@ -30,11 +30,13 @@ def _without_copy(pads: Sequence[tuple[int, int]], strides: Sizes) -> Sizes | No
     return tuple(before for before, _ in pads)
 
 
-def max_pool(x: Tensor, size: Sizes, strides: Sizes, padding: str) -> Tensor:
+def max_pool(x: Tensor, size: Sizes, strides: Sizes, padding: str | Sizes) -> Tensor:
     """The largest number in each window of (B, C, *S); padding never wins."""
     pool = _MAX[len(size)]
     if padding == "valid":
         return pool(x, size, strides)
+    if isinstance(padding, tuple):
+        return pool(x, size, strides, padding)
     pads = same_padding(x.shape[2:], size, strides, [1] * len(size))
     before = _without_copy(pads, strides)
     if before is None:
@@ -42,11 +44,13 @@ def max_pool(x: Tensor, size: Sizes, strides: Sizes, padding: str) -> Tensor:
     return pool(x, size, strides, before, ceil_mode=True)
 
 
-def average_pool(x: Tensor, size: Sizes, strides: Sizes, padding: str) -> Tensor:
+def average_pool(x: Tensor, size: Sizes, strides: Sizes, padding: str | Sizes) -> Tensor:
     """The mean of each window of (B, C, *S); padding is not counted, as in TensorFlow and JAX."""
     pool = _AVERAGE[len(size)]
     if padding == "valid":
         return pool(x, size, strides)
+    if isinstance(padding, tuple):
+        return pool(x, size, strides, padding, count_include_pad=False)
     pads = same_padding(x.shape[2:], size, strides, [1] * len(size))
     before = _without_copy(pads, strides)
     if before is None:

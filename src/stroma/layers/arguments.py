@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from torch import Tensor
 
 from stroma.core.axes import Shape, shape_text
-from stroma.core.checks import check_choice
+from stroma.core.checks import check_choice, check_tuple
 from stroma.core.errors import ShapeError
 from stroma.functional.padding import reach
 
@@ -19,7 +19,7 @@ Con: TypeAlias = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Sizes: TypeAlias = int | Sequence[int]  # one number for every spatial axis, or one per axis
 Pairs: TypeAlias = int | Sequence[int | Sequence[int]]  # per axis one number or (before, after)
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
-Padding: TypeAlias = Literal["valid", "same"]
+Padding: TypeAlias = Literal["valid", "same"] | Sizes  # numbers: PyTorch's, on both sides alike
 
 _AXES = {1: "steps", 2: "height, width", 3: "depth, height, width"}
 
@@ -31,8 +31,10 @@ def check_data_format(value: Any, *, owner: str) -> DataFormat:
     return check_choice("data_format", value, ("channels_last", "channels_first"), owner=owner)
 
 
-def check_padding(value: Any, *, owner: str) -> Padding:
-    """`padding` in any case of letters, as Keras takes it."""
+def check_padding(value: Any, rank: int, *, owner: str) -> str | tuple[int, ...]:
+    """`padding` by name in any case of letters, as Keras takes it, or as numbers."""
+    if isinstance(value, int) or (isinstance(value, Sequence) and not isinstance(value, str)):
+        return check_tuple("padding", value, rank, owner=owner, minimum=0)
     lower = value.lower() if isinstance(value, str) else value
     return check_choice("padding", lower, ("valid", "same"), owner=owner)
 

@@ -63,7 +63,7 @@ class BaseConv(Layer):
         self.filters = check_positive_int("filters", filters, owner=owner)
         self.kernel_size = check_tuple("kernel_size", kernel_size, rank, owner=owner)
         self.strides = check_tuple("strides", strides, rank, owner=owner)
-        self.padding = check_padding(padding, owner=owner)
+        self.padding = check_padding(padding, rank, owner=owner)
         self.data_format = check_data_format(data_format, owner=owner)
         self.dilation_rate = check_tuple("dilation_rate", dilation_rate, rank, owner=owner)
         self.groups = check_positive_int("groups", groups, owner=owner)
@@ -139,7 +139,7 @@ class BaseConv(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         x = to_channels_first(inputs, self.data_format)  # (B, C, *S)
-        padding: Any = 0
+        padding: Any = self.padding if isinstance(self.padding, tuple) else 0
         if self.padding == "same":
             pads = same_padding(x.shape[2:], self.kernel_size, self.strides, self.dilation_rate)
             padding = symmetric(pads)
@@ -162,7 +162,8 @@ class Conv2D(BaseConv):
         kernel_size: Height and width of the window in pixels, one number or two.
         strides: Step of the window in pixels. Not above 1 together with `dilation_rate`.
         padding: `"valid"`: only whole windows; `"same"`: zeros around, ceil(size / stride)
-            outputs, the extra pixel at the end where the padding is odd.
+            outputs, the extra pixel at the end where the padding is odd. Ours: a number (or one
+            per axis) of zeros on both sides, as PyTorch has it; files with it are not Keras'.
         data_format: `"channels_last"` (the default) or `"channels_first"`.
         dilation_rate: Distance between the pixels of a window.
         groups: Parts into which channels and filters are split; each part sees only itself.

@@ -46,7 +46,7 @@ class BasePooling(Layer):
             if strides is None
             else check_tuple("strides", strides, rank, owner=owner)
         )
-        self.padding = check_padding(padding, owner=owner)
+        self.padding = check_padding(padding, rank, owner=owner)
         self.data_format = check_data_format(data_format, owner=owner)
         self.receptive = (self.pool_size, self.strides, (1,) * rank)
 
@@ -67,7 +67,7 @@ class MaxPooling2D(BasePooling):
         pool_size: Height and width of the window in pixels, one number or two.
         strides: Step of the window in pixels; None: `pool_size`.
         padding: `"valid"`: only whole windows; `"same"`: ceil(size / stride) outputs, and pixels
-            outside the picture never win.
+            outside the picture never win. Ours: a number of pixels on both sides, as PyTorch.
         data_format: `"channels_last"` (the default) or `"channels_first"`.
     Shape: (B, H, W, C) -> (B, H', W', C)
     Raises: ShapeError: not four axes, or a window that does not fit.

@@ -18,14 +18,11 @@ def convolution(
     x: Symbolic, filters: int, kernel: int, stride: int = 1, *, name: str, **options: Any
 ) -> Symbolic:
     """A convolution with `kernel // 2` zeros on each side, whatever the stride; `kernel` is odd."""
-    if stride == 1 or kernel == 1:  # here "same" is the same
-        return layers.Conv2D(filters, kernel, stride, "same", name=name, **options)(x)
-    x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    return layers.Conv2D(filters, kernel, stride, "valid", name=name, **options)(x)
+    # with a stride of 1 "same" is the same, and Keras can read it
+    padding: Any = "same" if stride == 1 or kernel == 1 else kernel // 2
+    return layers.Conv2D(filters, kernel, stride, padding, name=name, **options)(x)
 
 
 def max_pooling(x: Symbolic, size: int, stride: int, *, padding: int = 0, name: str) -> Symbolic:
-    """Max pooling of numbers >= 0 (after a ReLU), where padding with zeros changes no maximum."""
-    if padding:
-        x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
-    return layers.MaxPooling2D(size, stride, name=name)(x)
+    """Max pooling with `padding` pixels on each side that never win."""
+    return layers.MaxPooling2D(size, stride, padding or "valid", name=name)(x)
