@@ -168,6 +168,18 @@ def test_autocast_runs_in_bfloat16(layer_class, example):
 
 
 @every_case
+def test_a_mixed_policy_computes_in_bfloat16(layer_class, example):
+    inputs = random_inputs(example.shapes)
+    layer, mixed = make(layer_class, example), make(layer_class, example, dtype="mixed_bfloat16")
+    expected, y = infer(layer, inputs), infer(mixed, inputs)
+    assert y.dtype == torch.bfloat16
+    assert mixed(entries(example)).dtype == torch.bfloat16
+    assert all(weight.dtype == torch.float32 for weight in mixed.weights)
+    mixed.set_weights(layer.get_weights())
+    close(infer(mixed, inputs).float(), expected, 0.05)
+
+
+@every_case
 def test_born_in_inference(layer_class, example):
     layer = make(layer_class, example)
     assert isinstance(layer, Layer)

@@ -57,7 +57,11 @@ class DTypePolicy:
 
     @property
     def variable_dtype(self) -> torch.dtype:
-        return torch.float32 if self.name.startswith("mixed_") else to_dtype(self.name)
+        return torch.float32 if self.is_mixed else to_dtype(self.name)
+
+    @property
+    def is_mixed(self) -> bool:
+        return self.name.startswith("mixed_")
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}

@@ -7,7 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypedDict, Unpack, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from stroma.core import weight as weight_functions
 from stroma.core.axes import Shape, shape_text
+from stroma.core.call_spec import CallSpec, read_call
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypePolicy, as_policy, to_dtype
 from stroma.core.errors import (
@@ -66,15 +67,6 @@ class LayerOptions(BaseOptions, total=False):
     activity_regularizer: Any
 
 
-class _CallSpec(NamedTuple):
-    """What `call` takes, read from its signature once per class."""
-
-    arguments: tuple[str, ...]
-    training: bool
-    mask: bool
-    argument_masks: tuple[str, ...]  # "<argument>_mask" parameters
-
-
 class _Unset:
     """Marks `mask=` as not given: then masks travel on eager tensors (`_keras_mask`)."""
 
@@ -120,7 +112,7 @@ class Layer(Configurable, nn.Module):
     Reference: Keras 3 `keras.layers.Layer`; weights keep PyTorch's names and layout.
     """
 
-    _call_spec: _CallSpec
+    _call_spec = CallSpec()
     input_spec: Any = None
     # What a receptive field needs: (kernel, stride, dilation) per spatial axis; None: pointwise,
     # "unknown": cannot be said, "all": sees everything.
@@ -128,19 +120,7 @@ class Layer(Configurable, nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        names = list(inspect.signature(cls.call).parameters.items())[1:]
-        cls._call_spec = _CallSpec(
-            arguments=tuple(
-                name
-                for name, parameter in names
-                if parameter.kind is not parameter.VAR_KEYWORD
-                and name not in ("training", "mask")
-                and not name.endswith("_mask")
-            ),
-            training=any(name == "training" for name, _ in names),
-            mask=any(name == "mask" for name, _ in names),
-            argument_masks=tuple(name for name, _ in names if name.endswith("_mask")),
-        )
+        cls._call_spec = read_call(cls.call)
 
     def __init__(self, **options: Unpack[LayerOptions]) -> None:
         nn.Module.__init__(self)
@@ -308,7 +288,8 @@ class Layer(Configurable, nn.Module):
         for key, spec in self._specs.items():  # `.to()` makes buffers plain tensors again
             buffer = self._buffers.get(key)
             if buffer is not None and not isinstance(buffer, Weight):
-                self._buffers[key] = Weight(buffer.detach(), spec, False)
+                weight = self._buffers[key] = Weight(buffer.detach(), spec, False)
+                weight.path = f"{self.name}/{spec.name}"
         return self
 
     def own_weights(self) -> list[Weight]:
@@ -432,6 +413,11 @@ class Layer(Configurable, nn.Module):
 
     def forward(self, *args: Any, training: Any = None, mask: Any = _UNSET, **kwargs: Any) -> Any:
         """What `layer(...)` does: record on symbolic tensors, else build once, cast, compute."""
+        spec = self._call_spec
+        if spec.switch is not None and len(args) > spec.switch:
+            args, named = spec.by_name(args)
+            training, mask = named.pop("training", training), named.pop("mask", mask)
+            kwargs = {**named, **kwargs}
         if not _all_plain(args) or kwargs:
             if any_symbolic(args, kwargs):
                 return self._record(args, training, mask, kwargs)
@@ -444,7 +430,6 @@ class Layer(Configurable, nn.Module):
             training = getattr(_caller, "training", None)
             if training is None:
                 training = self.training
-        spec = self._call_spec
         if spec.training:
             kwargs["training"] = training
         eager = mask is _UNSET
@@ -460,15 +445,31 @@ class Layer(Configurable, nn.Module):
     def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool) -> Any:
         if self._modules and not self.hands_training_on:
             with _calling(training):
-                outputs = self.call(*args, **kwargs)
+                outputs = self._call_in_policy(args, kwargs)
         else:
-            outputs = self.call(*args, **kwargs)
+            outputs = self._call_in_policy(args, kwargs)
         if self.activity_regularizer is not None and not in_shape_run():
             for output in tree_flatten(outputs)[0]:
                 self.add_loss(self.activity_regularizer(output) / output.shape[0])
         return outputs
 
     hands_training_on = False  # True in networks: their code passes training= to every layer
+    mixes_precision = True  # False in networks: each of their layers has a policy of its own
+
+    def _call_in_policy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """`call`, where a mixed policy computes in 16 bits from weights in 32."""
+        policy = self._policy
+        if not (self.mixes_precision and self.autocast and policy.is_mixed):
+            return self.call(*args, **kwargs)
+        if in_shape_run():  # meta kernels want one dtype: only the result's is of interest
+            args = tree_map(lambda leaf: _cast_leaf(leaf, policy.variable_dtype), args)
+            outputs = self.call(*args, **kwargs)
+        else:
+            leaves = tree_flatten(args)[0]
+            device = next((x.device.type for x in leaves if isinstance(x, Tensor)), "cpu")
+            with torch.autocast(device, policy.compute_dtype):
+                outputs = self.call(*args, **kwargs)
+        return tree_map(lambda leaf: _cast_leaf(leaf, policy.compute_dtype), outputs)
 
     def _cast(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Floating inputs in the compute dtype, unless torch's autocast is choosing dtypes."""
@@ -696,7 +697,9 @@ def _as_tensor(leaf: Any) -> Any:
 
 
 def _castable(leaf: Tensor) -> bool:
-    return leaf.is_floating_point() and not torch.is_autocast_enabled(leaf.device.type)
+    if not leaf.is_floating_point():
+        return False
+    return leaf.is_meta or not torch.is_autocast_enabled(leaf.device.type)
 
 
 def _cast_leaf(leaf: Any, dtype: torch.dtype) -> Any:

@@ -62,7 +62,7 @@ class Weight(nn.Parameter):
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return Weight, (self.detach(), self.spec, self.requires_grad)
+        return _rebuild, (self.detach(), self.spec, self.requires_grad, self.path)
 
     @property
     def value(self) -> Weight:
@@ -121,6 +121,12 @@ class Weight(nn.Parameter):
             target = _view(self)
             target.sub_(_as(value, target))
         return self
+
+
+def _rebuild(data: Tensor, spec: WeightSpec, requires_grad: bool, path: str) -> Weight:
+    weight = Weight(data, spec, requires_grad)
+    weight.path = path
+    return weight
 
 
 PROTOCOL = ("assign", "assign_add", "assign_sub")

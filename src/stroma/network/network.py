@@ -34,6 +34,7 @@ class Network(Layer):
     """
 
     receptive = "unknown"
+    mixes_precision = False
     reserved_names: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
