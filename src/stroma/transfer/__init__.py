@@ -1,12 +1,28 @@
-"""From a pretrained network to a classifier: cached features, a head in closed form, baselines."""
+"""From a pretrained network to a classifier: cached features, a head in closed form, baselines.
+
+The room is also its main function: `stroma.transfer(base, data)` is `transfer.road.transfer`.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from stroma.transfer.baseline import PixelBaselines
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
 from stroma.transfer.features import features
 from stroma.transfer.moments import Moments
 from stroma.transfer.ridge import LeaveOneOut, RidgeHead
+from stroma.transfer.road import Transferred, transfer
 
 __all__ = [
-    "feature_extractor", "features", "preprocess", "with_head",
+    "transfer", "Transferred", "feature_extractor", "features", "preprocess", "with_head",
     "RidgeHead", "LeaveOneOut", "Moments", "PixelBaselines",
 ]  # fmt: skip
+
+
+class _Room(ModuleType):
+    def __call__(self, *args: Any, **options: Any) -> Transferred:
+        return transfer(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Room

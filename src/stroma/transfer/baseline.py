@@ -17,7 +17,7 @@ from stroma.transfer.ridge import RidgeHead
 _NEIGHBOUR_SIDE, _RIDGE_SIDE = 32, 16  # pixels; the ridge solves for side² * channels unknowns
 # Bounds that keep the whole below about ten seconds on two cores, whatever the data
 _MOST_TRAIN, _MOST_SCORED = 20_000, 10_000
-_MOST_BYTES = 1 << 30  # of pixels to read and shrink
+_MOST_BYTES = 1 << 29  # of pixels to read and shrink
 _ROWS = 256  # pictures at once
 
 
