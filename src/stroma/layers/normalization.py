@@ -238,6 +238,7 @@ class LayerNormalization(Layer):
         gamma_regularizer: Reg = None,
         beta_constraint: Con = None,
         gamma_constraint: Con = None,
+        *,
         rms_scaling: bool = False,
         **options: Unpack[LayerOptions],
     ) -> None:
