@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from stroma.core.errors import RunError
+from stroma.core.records import LayerRow
+from stroma.network.design import design
 from stroma.network.network import Network
 from stroma.network.sequential import SequentialNetwork
+from stroma.network.summary import print_summary
 from stroma.training import fitting
 from stroma.training.adapters import as_batches
 from stroma.training.callbacks import Callback
@@ -263,6 +266,45 @@ class Model(Network):
     def reset_metrics(self) -> None:
         """Begin the running figures anew."""
         self._require_compiled().objective.reset()
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], None] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Print a row per layer (output shape, parameters, work, receptive field) and totals.
+
+        Args:
+            line_length: Columns; the terminal's when None.
+            positions: Accepted for Keras' signature; columns are as wide as their words.
+            print_fn: Receives each line, instead of printing it.
+            expand_nested: Show the layers inside nested networks.
+            show_trainable: Accepted for Keras' signature; frozen layers are always marked.
+            layer_range: Patterns for the names of the first and of the last layer to show.
+        """
+        kept = None
+        if self._compiled is not None and self._compiled.optimizer.built:
+            kept = sum(slot.value.numel() for slot in self._compiled.optimizer.slots)
+        print_summary(
+            self, line_length=line_length, print_fn=print_fn, nested=expand_nested,
+            optimizer_parameters=kept, layer_range=layer_range,
+        )  # fmt: skip
+
+    def design(self, *, nested: bool = False) -> list[LayerRow]:
+        """What `summary` shows, as records.
+
+        Example:
+            >>> from stroma import layers
+            >>> model = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3)])
+            >>> row = model.design()[-1]
+            >>> row.output_shape, row.parameters, row.macs, row.receptive_field
+            ((None, 6, 6, 2), 20, 648, (3, 3))
+        """
+        return design(self, nested=nested)
 
 
 class Sequential(SequentialNetwork, Model):

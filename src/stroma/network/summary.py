@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stroma.core.axes import shape_text
+from stroma.core.errors import ArgumentError
 from stroma.core.records import LayerRow
 from stroma.core.text import table
 from stroma.network.design import design
@@ -18,6 +20,7 @@ def summary_text(
     width: int | None = None,
     nested: bool = False,
     optimizer_parameters: int | None = None,
+    layer_range: Sequence[str] | None = None,
 ) -> str:
     """The network as a table and its totals.
 
@@ -26,8 +29,10 @@ def summary_text(
         width: Columns; the terminal's when None.
         nested: Show the layers inside nested networks.
         optimizer_parameters: Numbers that the optimizer keeps, when it is known.
+        layer_range: Patterns for the names of the first and of the last layer to show.
     """
-    rows = design(network, nested=nested)
+    every_row = design(network, nested=nested)
+    rows = every_row if layer_range is None else _between(every_row, layer_range)
     columns = width or max(shutil.get_terminal_size((100, 24)).columns, 40)
     chain = _is_chain(rows)
     headers = ["layer", "output", "parameters", "MACs", "sees"]
@@ -45,7 +50,7 @@ def summary_text(
         headers.append("connected to")
         cells = [[*cell, ", ".join(row.connected_to)] for cell, row in zip(cells, rows)]
     lines = [f"Model: {network.name!r}", *table(headers, cells, columns, right=(2, 3))]
-    lines += totals(network, rows, optimizer_parameters)
+    lines += totals(network, every_row, optimizer_parameters)
     return "\n".join(lines)
 
 
@@ -81,16 +86,33 @@ def print_summary(
     print_fn: Callable[[str], None] | None = None,
     nested: bool = False,
     optimizer_parameters: int | None = None,
+    layer_range: Sequence[str] | None = None,
 ) -> None:
     """Print `summary_text`, or hand each line to `print_fn`."""
     text = summary_text(
-        network, width=line_length, nested=nested, optimizer_parameters=optimizer_parameters
-    )
+        network, width=line_length, nested=nested, optimizer_parameters=optimizer_parameters,
+        layer_range=layer_range,
+    )  # fmt: skip
     if print_fn is None:
         print(text)
     else:
         for line in text.splitlines():
             print_fn(line)
+
+
+def _between(rows: list[LayerRow], layer_range: Sequence[str]) -> list[LayerRow]:
+    """From the first row whose name fits the first pattern to the last that fits the second."""
+    first, last = layer_range
+    starts = [at for at, row in enumerate(rows) if re.match(first, row.name)]
+    ends = [at for at, row in enumerate(rows) if re.match(last, row.name)]
+    if not starts or not ends:
+        raise ArgumentError(
+            f"no layer fits {(last if starts else first)!r}",
+            where="summary(layer_range=...)",
+            why="both are patterns for the beginning of a layer's name",
+            fix=f"names here: {', '.join(row.name for row in rows)}",
+        )
+    return rows[starts[0] : ends[-1] + 1]
 
 
 def _is_chain(rows: list[LayerRow]) -> bool:
