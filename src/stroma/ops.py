@@ -24,7 +24,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
         >>> constant(4), constant([2.0, 3.0]).dtype
         (tensor(4, dtype=torch.int32), torch.float32)
     """
-    array = value if isinstance(value, (np.ndarray, Tensor)) else np.asarray(value)
+    array: Any = value if isinstance(value, (np.ndarray, Tensor)) else np.asarray(value)
     if dtype is None and array is not value:  # Python numbers: NumPy and torch would widen them
         dtype = {"i": torch.int32, "f": torch.float32}.get(array.dtype.kind)
     tensor = torch.as_tensor(array)
