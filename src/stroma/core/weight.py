@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.errors import ArgumentError, ShapeError, WeightsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,43 @@ def _rebuild(data: Tensor, spec: WeightSpec, requires_grad: bool, path: str) -> 
     weight = Weight(data, spec, requires_grad)
     weight.path = path
     return weight
+
+
+_loading = threading.local()  # .left: how many numbers the file being read still has
+
+
+@contextmanager
+def values_come_later(elements: int) -> Iterator[None]:
+    """Weights made here get memory, no values: a file has these, `elements` in all.
+
+    So a network is rebuilt without drawing numbers that are overwritten at once, and a file whose
+    description asks for more weights than it stores is refused before they are allocated.
+    """
+    before = getattr(_loading, "left", None)
+    _loading.left = elements
+    try:
+        yield
+    finally:
+        _loading.left = before
+
+
+def first_values(
+    make: Callable[..., Any], shape: Sequence[int], dtype: torch.dtype, owner: str
+) -> Tensor:
+    """A new weight's numbers: from its initializer, or none yet under `values_come_later`."""
+    left: int | None = getattr(_loading, "left", None)
+    if left is None:
+        return torch.as_tensor(make(shape, dtype=dtype)).to(dtype)
+    count = math.prod(shape)
+    if count > left:
+        raise WeightsError(
+            f"{owner} wants {count:,} numbers of shape {tuple(shape)}, the file has {left:,} left",
+            where="the weights of the file",
+            why="the description of the network and its weights are not of one model",
+            fix="fetch or save the file again",
+        )
+    _loading.left = left - count
+    return torch.empty(tuple(shape), dtype=dtype)
 
 
 PROTOCOL = ("assign", "assign_add", "assign_sub")
