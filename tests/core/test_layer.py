@@ -328,6 +328,19 @@ def test_masks_are_dropped_where_they_are_not_supported():
 # Shapes
 
 
+@pytest.mark.parametrize(
+    ("shape", "fix"),
+    [((1, 3, 8, 8), "permute"), ((8, 8, 3), "batch axis"), ((1, 8, 8, 4), "same last axis")],
+)
+def test_an_input_unlike_the_first_is_explained(shape, fix):
+    layer = layers.Conv2D(4, 3)
+    layer(torch.zeros(1, 8, 8, 3))
+    with pytest.raises(ShapeError, match=r"built for \(None, 8, 8, 3\)") as caught:
+        layer(torch.zeros(shape))
+    assert fix in caught.value.fix
+    assert list(caught.value.parts()) == ["what", "where", "why", "try"]
+
+
 def test_shapes_are_found_without_touching_anything():
     layer = Scale()
     torch.manual_seed(0)

@@ -117,7 +117,7 @@ class TorchModuleWrapper(Layer):
         Raises: GraphError: always; the message says what to save instead.
         """
         raise GraphError(
-            f"layer {self.name!r} wraps the torch module {type(self.module).__name__}, which "
+            f"TorchModuleWrapper {self.name!r} holds a {type(self.module).__name__}, which "
             "cannot be written as a config",
             why="a file that could make any module could run any code",
             fix="save the numbers: torch.save(model.state_dict(), path), and build the model in "
