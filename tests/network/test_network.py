@@ -1,6 +1,7 @@
 """Networks: recorded graphs, names and keys, shared and nested parts, Sequential."""
 
 import copy
+import random
 
 import numpy as np
 import pytest
@@ -42,8 +43,6 @@ def test_a_network_is_the_code_a_person_would_write():
 def test_the_same_code_twice_gives_the_same_keys_and_weights():
     made = []
     for _ in range(2):
-        import random
-
         random.seed(0)
         made.append(small().state_dict())
     assert list(made[0]) == list(made[1])
@@ -92,9 +91,7 @@ def test_a_nested_network_cut_from_the_middle():
 
 def test_several_outputs_dicts_chunks_and_steps():
     entries = {"a": layers.Input((6,)), "b": layers.Input((6,))}
-    left, right = (entries["a"][:, ::2] * 2).chunk(2, dim=1) if False else torch.chunk(
-        entries["a"][:, ::2].repeat(1, 2) * 2, 2, dim=1
-    )  # fmt: skip
+    left, right = (entries["a"][:, ::2].repeat(1, 2) * 2).chunk(2, dim=1)
     network = Network(entries, {"sum": left + right, "b": layers.Dense(2)(entries["b"])})
     a, b = torch.randn(3, 6), torch.randn(3, 6)
     out = network({"a": a, "b": b})
