@@ -109,3 +109,13 @@ def resolve(registry: Registry[Any], identifier: Any) -> Any:
         why="it must be a name, a config, or something that can be called",
         fix=f"one of: {', '.join(sorted(registry.canonical()))}",
     )
+
+
+def resolve_by_kind(kind: str, identifier: Any) -> Any:
+    """`resolve` in the registry of a kind, whose room is on a higher floor than this one.
+
+    The rooms enter their names when they are imported, and `stroma.layers` imports all of them.
+    """
+    if identifier is None or (callable(identifier) and not inspect.isclass(identifier)):
+        return identifier
+    return resolve(registries()[kind], identifier)

@@ -1,0 +1,65 @@
+"""Calling a layer on symbolic tensors: the call becomes a node of the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stroma.core.errors import StromaError
+from stroma.core.masks import UNSET, add_argument_masks, attach_masks, symbolic_masks
+from stroma.core.shape_run import probes
+from stroma.core.symbolic import (
+    Node,
+    SymbolicTensor,
+    finish,
+    is_symbolic,
+    tell_what_fits,
+)
+
+if TYPE_CHECKING:
+    from stroma.core.layer import Layer
+
+
+def record_call(
+    layer: Layer, args: tuple[Any, ...], training: Any, mask: Any, kwargs: dict[str, Any]
+) -> Any:
+    """The symbolic outputs of `layer` on `args`; when they do not fit, the error says what does."""
+    try:
+        return _record_fitting(layer, args, training, mask, kwargs)
+    except StromaError as error:
+        tell_what_fits(error, layer, args)
+        raise
+
+
+def _record_fitting(
+    layer: Layer, args: tuple[Any, ...], training: Any, mask: Any, kwargs: dict[str, Any]
+) -> Any:
+    if not layer.built:
+        layer.build_from(args, kwargs)
+    spec = layer._call_spec
+    if mask is UNSET:
+        mask = symbolic_masks(args)
+    add_argument_masks(spec, args, kwargs)
+    masked = mask is not None or layer._makes_mask()
+    given = dict(kwargs)
+    if masked:
+        given["mask"] = mask if spec.mask else None
+    if training is not None:
+        given["training"] = training
+    node = Node("layer", layer, args, given)
+    outputs = finish(node, lambda: layer._declared_outputs(args))
+    layer._nodes.append(node)
+    if masked:
+        attach_masks(outputs, layer.compute_mask(args[0] if args else None, mask))
+    return outputs
+
+
+def recorded_shape(layer: Layer, input_shape: Any) -> Any:
+    """The output's shape for one input's shape or a list of them, by a recording thrown away."""
+    single = all(size is None or isinstance(size, int) for size in input_shape)
+    entries = [
+        SymbolicTensor(Node("input", "input"), probes(tuple(shape), layer._compute_dtype))
+        for shape in ([input_shape] if single else input_shape)
+    ]
+    outputs = layer(entries[0] if single else entries)
+    layer._nodes.pop()
+    return tuple(outputs.shape) if is_symbolic(outputs) else [out.shape for out in outputs]
