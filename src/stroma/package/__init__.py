@@ -1,0 +1,5 @@
+"""What ships: a network with its pictures' geometry and its class names in one file."""
+
+from stroma.package.artefact import Answer, Artefact
+
+__all__ = ["Artefact", "Answer"]

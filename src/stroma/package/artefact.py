@@ -1,0 +1,223 @@
+"""The thing that ships: a network, how pictures enter it, and what its answers are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from stroma.core.axes import shape_text
+from stroma.core.errors import ArgumentError, DataError, FileFormatError, RunError
+from stroma.core.plain import Record
+from stroma.data import Decoder
+from stroma.data.decode import fit
+from stroma.network.network import Network
+from stroma.saving import load_model, read_extra, save_model
+from stroma.training.fitting import device_of
+
+_KEY = "artefact"  # of the file's extra data
+_BATCH = 32  # pictures at once
+_SIDE = 1 << 14  # largest side in pixels that a file may ask for
+
+Picture = str | PathLike[str] | np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer(Record):
+    """What the network says about one picture.
+
+    Args:
+        class_name: The most probable class.
+        probability: Its probability, in [0, 1].
+        runner_up: The second most probable class; its probability is `runner_up_probability`.
+    """
+
+    class_name: str
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Facts(Record):
+    """What the file holds beside the network; read back checked."""
+
+    class_names: tuple[str, ...]
+    size: tuple[int, ...]
+    background: tuple[int, ...]
+    max_pixels: int
+    from_logits: bool
+    provenance: Mapping[str, Any]
+
+
+class Artefact:
+    """A classifier that takes picture files: what `stroma train` leaves behind as `model.keras`.
+
+    The geometry (upright, RGB, shorter side scaled, centre cut out) is the decoder's, the very
+    object that prepared the training pictures; the arithmetic (scale, mean, deviation) lies in
+    the network as layers (`stroma.transfer.preprocess`), so the file also works where only a
+    network is read.
+
+    Args:
+        model: Network from pixels 0 to 255, (B, H, W, C), to one number for each class, (B, K).
+        class_names: K names in the order of its outputs, K >= 2.
+        decoder: `data.decoder`; None: a plain one of the size of the network's input.
+        from_logits: Whether the outputs are logits, of which a softmax is then taken.
+        provenance: What is worth knowing later, as plain data: data, weights, figures, licence.
+    Raises: ArgumentError: names or decoder do not fit the network.
+    Example:
+        >>> from stroma import layers, models
+        >>> x = layers.Input((2, 2, 3))
+        >>> y = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(x))
+        >>> artefact = Artefact(models.Model(x, y), ["red", "green", "blue"], from_logits=True)
+        >>> artefact.predict([np.full((2, 2, 3), (0, 255, 0), np.uint8)])[0].class_name
+        'green'
+    """
+
+    def __init__(
+        self,
+        model: Network,
+        class_names: Sequence[str],
+        *,
+        decoder: Decoder | None = None,
+        from_logits: bool = False,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        shape, outputs = model.input_shape, model.output_shape[-1]
+        if len(class_names) != outputs or len(class_names) < 2:
+            raise ArgumentError(
+                f"Artefact: {len(class_names)} class names for {outputs} outputs",
+                where="Artefact(class_names=...)",
+                why="each output of the network is the probability of one class; two at least",
+                fix="give the names in the order of the labels: data.class_names",
+            )
+        size = decoder.size if decoder else shape[1:3]
+        if None in size or any(own not in (None, given) for own, given in zip(shape[1:3], size)):
+            raise ArgumentError(
+                f"Artefact: pictures of {shape_text(size)} for a network of {shape_text(shape)}",
+                where="Artefact(decoder=...)",
+                why="pictures must be prepared as for training: at the size the network learnt",
+                fix="decoder=data.decoder, of the data it was trained on",
+            )
+        self.model, self.class_names = model, list(class_names)
+        self.decoder = decoder or Decoder(size)
+        self.channels = int(shape[3])
+        self.from_logits, self.provenance = from_logits, dict(provenance or {})
+
+    def predict(self, images: Iterable[Picture]) -> list[Answer]:
+        """The answer for each picture.
+
+        Args:
+            images: Paths of picture files, or uint8 arrays (H, W, 3) or, grey, (H, W).
+        Raises: DataError: a file is no picture, or an array has another shape or dtype.
+        """
+        answers = []
+        for row in self.probabilities(images):
+            first, second = np.argsort(-row, kind="stable")[:2].tolist()
+            answers.append(
+                Answer(
+                    class_name=self.class_names[first],
+                    probability=float(row[first]),
+                    runner_up=self.class_names[second],
+                    runner_up_probability=float(row[second]),
+                )
+            )
+        return answers
+
+    def probabilities(self, images: Iterable[Picture], *, batch_size: int = _BATCH) -> np.ndarray:
+        """(N, K) probabilities of the pictures, computed in float32."""
+        if isinstance(images, (str, PathLike)):
+            images = [images]  # a path is not an iterable of one-letter paths
+        waiting, rows = map(self.prepare, images), []
+        while batch := list(islice(waiting, batch_size)):
+            rows.append(self._run(np.stack(batch)))
+        return np.concatenate(rows) if rows else np.zeros((0, len(self.class_names)), np.float32)
+
+    def prepare(self, image: Picture) -> np.ndarray:
+        """One picture as the data room would hold it: (H, W, C) uint8."""
+        if isinstance(image, np.ndarray):
+            pixels = fit(_as_rgb(image), self.decoder.size)
+        else:
+            pixels = self.decoder.read(Path(image))
+        if self.channels == 1:
+            return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+        return pixels
+
+    @torch.no_grad()
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(pixels).to(device_of(self.model))
+        outputs = self.model(x, training=False).float()
+        probabilities: np.ndarray = (
+            (outputs.softmax(-1) if self.from_logits else outputs).cpu().numpy()
+        )
+        return probabilities
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write one `.keras` file with everything inside; to Keras it is a plain model."""
+        facts = _Facts(
+            class_names=tuple(self.class_names),
+            size=self.decoder.size,
+            background=self.decoder.background,
+            max_pixels=self.decoder.max_pixels,
+            from_logits=self.from_logits,
+            provenance=self.provenance,
+        )
+        return save_model(self.model, path, extra={_KEY: facts.to_json()})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Artefact:
+        """What `save` wrote. Runs no code of the file.
+
+        Raises: FileFormatError: the file is damaged, or a model without class names.
+        """
+        extra = read_extra(path)
+        if _KEY not in extra:
+            raise FileFormatError(
+                f"{Path(path).name!r} is a model without class names",
+                where=str(path),
+                why="its answers could not be named, nor pictures prepared as for its training",
+                fix="models.load_model(path), then Artefact(model, class_names).save(path)",
+            )
+        model = load_model(path, compile=False)
+        try:
+            facts = _Facts.from_json(extra[_KEY], where=_KEY)
+            return cls(
+                model, facts.class_names, decoder=_decoder(facts), from_logits=facts.from_logits,
+                provenance=facts.provenance,
+            )  # fmt: skip
+        except (RunError, ArgumentError) as error:
+            raise FileFormatError(
+                f"{Path(path).name!r} does not hold together: {error.what}",
+                where=f"{path}: {error.where}",
+                why="what is kept beside the network was changed or damaged",
+                fix="fetch or save the file again",
+            ) from error
+
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    grey = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1)
+    if image.dtype != np.uint8 or not (grey or (image.ndim == 3 and image.shape[2] == 3)):
+        raise DataError(
+            f"a picture must be uint8 (H, W, 3) or (H, W), got {image.dtype} {image.shape}",
+            where="predict(images)",
+            why="pixels are bytes, 0 to 255, channels last",
+            fix="values in 0..1: (x * 255).round().astype('uint8'); a batch: predict(list(batch))",
+        )
+    pixels = image.reshape(*image.shape[:2], -1)
+    return np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if grey else pixels)
+
+
+def _decoder(facts: _Facts) -> Decoder:
+    match facts.size, facts.background:
+        case (height, width), (red, green, blue) if 0 < min(facts.size) <= max(facts.size) <= _SIDE:
+            return Decoder((height, width), (red, green, blue), facts.max_pixels)
+    raise ArgumentError(
+        f"pictures of size {facts.size} on a background {facts.background}", where=_KEY
+    )
