@@ -1,16 +1,14 @@
-"""Callbacks under Keras' name: the face of `stroma.training.callbacks`."""
+"""Callbacks under Keras' name: the face of `stroma.training`."""
 
 from stroma.training.callbacks import (
     BackupAndRestore,
     Callback,
     CSVLogger,
-    EarlyStopping,
     LambdaCallback,
     LearningRateScheduler,
-    ModelCheckpoint,
-    ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from stroma.training.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from stroma.training.state import History
 
 __all__ = [
