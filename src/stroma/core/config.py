@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from stroma.core.dtypes import dtype_name
 from stroma.core.registry import registries
 
 
@@ -93,7 +94,7 @@ def serialise(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if isinstance(value, torch.dtype):
-        return str(value).removeprefix("torch.")
+        return dtype_name(value)
     if isinstance(value, torch.Tensor):
         return value.tolist()
     for registry in registries().values():

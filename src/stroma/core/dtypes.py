@@ -34,6 +34,11 @@ def to_dtype(dtype: Any) -> torch.dtype:
     )
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """The name files and people use: `"float32"` for `torch.float32`."""
+    return str(dtype).removeprefix("torch.")
+
+
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
     """float32 for integers and short floats; float64 stays float64."""
     return torch.promote_types(dtype, torch.float32)
@@ -92,4 +97,4 @@ def as_policy(policy: Any) -> DTypePolicy:
     name = getattr(policy, "name", policy)
     if isinstance(name, str) and name.startswith("mixed_"):
         return DTypePolicy(name)
-    return DTypePolicy(str(to_dtype(policy)).removeprefix("torch."))
+    return DTypePolicy(dtype_name(to_dtype(policy)))

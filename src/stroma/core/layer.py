@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from stroma.core.call_spec import CallSpec, read_call
 from stroma.core.casting import call_mixed, cast_inputs
 from stroma.core.config import Configurable
-from stroma.core.dtypes import DTypePolicy, as_policy
+from stroma.core.dtypes import DTypePolicy, as_policy, dtype_name
 from stroma.core.errors import GraphError
 from stroma.core.layer_options import (
     BaseOptions,
@@ -129,14 +129,14 @@ class Layer(Configurable, LayerWeights):
     @property
     def dtype(self) -> str:
         """The dtype of its weights, by name."""
-        return str(self._policy.variable_dtype).removeprefix("torch.")
+        return dtype_name(self._policy.variable_dtype)
 
     variable_dtype = dtype
 
     @property
     def compute_dtype(self) -> str:
         """The dtype it computes in, by name."""
-        return str(self._policy.compute_dtype).removeprefix("torch.")
+        return dtype_name(self._policy.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data, with `name`, `trainable` and `dtype`."""

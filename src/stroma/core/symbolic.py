@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
 
 from stroma.core.axes import Shape, shape_text
+from stroma.core.dtypes import dtype_name
 from stroma.core.errors import GraphError, ShapeError, StromaError
 from stroma.core.shape_run import common_shape, probes, shape_run
 
@@ -134,7 +135,7 @@ class SymbolicTensor:
         return self.shape if dim is None else self.shape[dim]
 
     def __repr__(self) -> str:
-        dtype = str(self.dtype).removeprefix("torch.")
+        dtype = dtype_name(self.dtype)
         return f"<SymbolicTensor shape={shape_text(self.shape)} dtype={dtype}>"
 
     # What is recorded

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from stroma.core.checks import check_choice
+from stroma.core.dtypes import dtype_name
 from stroma.core.layer import Layer
 
 # Below this many multiply-accumulates a sample, casting costs what the faster kernels save.
@@ -25,7 +26,7 @@ class Precision(NamedTuple):
 
     @property
     def name(self) -> str:
-        return "float32" if self.dtype is None else str(self.dtype).removeprefix("torch.")
+        return "float32" if self.dtype is None else dtype_name(self.dtype)
 
 
 def choose_precision(wanted: str, module: nn.Module, x: Any, device: torch.device) -> Precision:
