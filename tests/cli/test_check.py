@@ -81,7 +81,7 @@ def test_demo_writes_lists_and_reuses(capsys, monkeypatch, tmp_path):
         return write_demo_photos(folder, training=20, test=10, **options)
 
     monkeypatch.setattr(command, "write_demo_photos", small)
-    arguments = ["demo", "--photos", str(tmp_path / "d")]
+    arguments = ["demo", "--no-train", "--photos", str(tmp_path / "d")]
     assert main([*arguments, "--json"]) == 0
     written = json.loads(capsys.readouterr().out)
     assert written["synthetic"] and len(written["faults"]) == 10 and not written["reused"]

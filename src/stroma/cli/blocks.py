@@ -1,11 +1,13 @@
-"""Blocks of text that more than one command shows: the data, as `check` and `train` say it."""
+"""Blocks of text that more than one command shows: the data, the plan, the result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stroma.cli.console import Console
-from stroma.core.records import DataFacts, FileNote
+from stroma.cli.progress import duration
+from stroma.core.records import SMALL_SUPPORT, DataFacts, FileNote, Plan, RunRecord
+from stroma.report import facts as said
 
 _ROWS = 20  # of a table of files or classes; JSON has them all
 _NAMES = 5  # of a list in one line
@@ -32,6 +34,61 @@ def data_block(console: Console, facts: DataFacts, class_names: Sequence[str]) -
     _files(console, "Used, but look", facts.notes)
     _groups(console, "Same picture", facts.duplicates)
     _groups(console, "Nearly the same picture", facts.near_duplicates)
+
+
+def plan_block(console: Console, plan: Plan) -> None:
+    """What will be done and why (UX 3.1, block 3)."""
+    console.heading(f"The plan: {plan.road}, since {plan.why}")
+    time = duration(plan.estimated_seconds) if plan.estimated_seconds is not None else ""
+    if plan.budget_seconds is not None:
+        time += f", of a budget of {duration(plan.budget_seconds)}"
+    pairs = [
+        ("network", f"{plan.model}, {plan.parameters:,} parameters"),
+        ("photo size", " × ".join(map(str, plan.image_size))),
+        ("epochs", f"{plan.epochs} of batches of {plan.batch_size}" if plan.epochs else ""),
+        ("device", f"{plan.device}, {plan.precision}"),
+        ("seed", str(plan.seed)),
+        ("estimated time", time),
+    ]
+    console.facts([pair for pair in pairs if pair[1]])
+    console.heading("Why")
+    console.facts(list(plan.reasons.items()))
+    console.line()
+    console.line(f"The other road: {plan.other_road}")
+
+
+def result_block(console: Console, run: RunRecord, folder: str) -> None:
+    """How it went (UX 3.1, block 5)."""
+    score, worst, pairs = run.headline, said.worst_class(run), said.mix_ups(run)
+    console.heading(f"The result: {said.verdict(run)}")
+    rows = []
+    if score is not None:
+        rows += [
+            ("accuracy", f"{said.percent(score.value)} ({said.between(score.interval)}), "
+             f"measured once on {score.count:,} test photos"),
+            ("no network", _baselines(run)),
+        ]  # fmt: skip
+    if worst is not None:
+        rough = f", rough: {_photos(worst.support)}" if worst.support < SMALL_SUPPORT else ""
+        rows.append(("worst class", f"{worst.name}, {said.percent(worst.recall)} found{rough}"))
+    if pairs:
+        truth, called = (run.class_names[at] for at in (pairs[0].truth, pairs[0].predicted))
+        rows.append(("most mixed up", f"{truth} taken for {called}: {_photos(pairs[0].count)}"))
+    for finding in said.worst_first(run.findings)[:1]:
+        rows.append((finding.severity, f"{finding.evidence}: {finding.means}"))
+    rows += [(name, f"{folder}/{path}") for name, path in run.paths.items()]
+    console.facts(rows)
+
+
+def _baselines(run: RunRecord) -> str:
+    """The pixels by themselves, and by how much the network beats the best of them."""
+    listed = ", ".join(f"{score.name} {said.percent(score.value)}" for score in run.baselines)
+    best = said.best_baseline(run)
+    if best is None or run.headline is None:
+        return listed
+    points = 100 * (run.headline.value - best.value)
+    verb = "beaten by" if points > 0 else "not beaten:"
+    return f"{listed}; {verb} {points:.1f} points"
 
 
 def _photos(count: int) -> str:

@@ -104,6 +104,15 @@ def images(
     )  # fmt: skip
 
 
+def natural_size(path: str | Path, *, group: str | None = None) -> tuple[int, int]:
+    """(height, width) that `images(path)` would choose, read from the headers alone.
+
+    Raises:
+        DataError: there is nothing there that stroma reads as labelled pictures.
+    """
+    return _choose_size(find(path, group))
+
+
 class _Kept:
     """The samples that could be decoded, with their labels; adds what is special to the audit."""
 

@@ -1,0 +1,50 @@
+"""`stroma predict`: one line a photo, as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from stroma.cli.command import Session, command
+from stroma.core.text import printable
+from stroma.jobs import Said
+from stroma.jobs import predict as answers
+
+
+@command("predict")
+@click.argument("model", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("photos", metavar="IMAGE...", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of CSV.")
+def predict(session: Session, model: Path, photos: tuple[Path, ...], as_json: bool) -> None:
+    """Say what the model in RUN sees in each IMAGE, as CSV on stdout.
+
+    RUN is a folder that `stroma train` made, or the model.keras in it.
+    """
+    found = list(answers(model, photos))  # all or nothing: a broken photo leaves no half table
+    if as_json:
+        session.out.json([said.to_json() for said in found])
+        return
+    table = csv.writer(session.out.stream, lineterminator="\n")
+    table.writerow(field.name for field in dataclasses.fields(Said))
+    for said in found:
+        table.writerow(
+            [
+                printable(said.path), said.predicted, f"{said.probability:.4f}", said.runner_up,
+                f"{said.runner_up_probability:.4f}",
+            ]
+        )  # fmt: skip
+    session.out.stream.flush()
+    listed = json.dumps([str(photo) for photo in photos[:1]])
+    session.talk.line(
+        f"In Python: from stroma.package.artefact import Artefact; "
+        f"Artefact.load({str(_file(model))!r}).predict({listed})"
+    )
+
+
+def _file(model: Path) -> Path:
+    return model / "model.keras" if model.is_dir() else model

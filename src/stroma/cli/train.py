@@ -1,0 +1,128 @@
+"""`stroma train`: the one verb; it looks, plans, trains, tests once and reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stroma.cli.blocks import result_block
+from stroma.cli.command import Session, command
+from stroma.cli.showing import Shown
+from stroma.core.errors import ArgumentError
+from stroma.core.records import RunRecord
+from stroma.jobs import TrainOptions, prepare, resume, train
+from stroma.jobs.options import seconds_of
+from stroma.jobs.record import advice_line, python_of
+from stroma.training.interrupt import Interrupted
+
+
+@command("train")
+@click.argument("path", required=False)
+@click.option("--model", metavar="NAME", help="A network of the zoo, such as resnet18.")
+@click.option("--weights", metavar="WHICH", help="'none', a file, or a name: squeezenet1_1.")
+@click.option("--epochs", type=int, help="Passes over the training photos.")
+@click.option("--budget", metavar="TIME", help="What training may take: 90s, 10m, 1h.")
+@click.option("--size", type=int, help="Side of the photos in pixels.")
+@click.option("--batch", type=int, help="Photos in a step.")
+@click.option("--lr", type=float, help="Highest learning rate.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Other seed, other split.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run; a new one.")
+@click.option("--group", metavar="REGEX", help="Photos whose paths match alike stay together.")
+@click.option("--mirror/--no-mirror", default=None, help="Whether a mirrored photo means the same.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--quick", is_flag=True, help="A version of one minute.")
+@click.option("--dry-run", is_flag=True, help="Stop after the plan; nothing is written.")
+@click.option("--resume", "run", type=click.Path(path_type=Path), help="Go on with this run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
+def train_command(
+    session: Session, path: str | None, run: Path | None, dry_run: bool, as_json: bool,
+    budget: str | None, **settings: Any,
+) -> None:  # fmt: skip
+    """Train on the photos in PATH: a folder of class folders, a zip, a CSV, Parquet, or `digits`.
+
+    Weights that are named, or found on this machine, are used as they are and only a head is
+    solved for; else a small network is trained from scratch. The plan says which, and why.
+    """
+    if run is not None:
+        _check_alone(path, budget, settings)
+        go_on(session, run, as_json)
+        return
+    if path is None:
+        raise ArgumentError(
+            "PATH is missing",
+            where="stroma train",
+            why="it says where the photos are",
+            fix="stroma train photos/, or stroma demo to try it on made ones",
+        )
+    typed = shlex.join(["stroma", *session.arguments])
+    seconds = None if budget is None else seconds_of(budget)
+    options = TrainOptions(path=path, budget=seconds, command=typed, **settings)
+    run_training(session, options, as_json=as_json, dry_run=dry_run)
+
+
+def run_training(
+    session: Session, options: TrainOptions, *, as_json: bool = False, dry_run: bool = False
+) -> None:
+    """The five blocks; with `as_json` they go to stderr, and the record to stdout."""
+    blocks = session.talk if as_json else session.out
+    with stoppable(), Shown(session, blocks) as watch:
+        job = prepare(options, watch)
+        blocks.line(f"In Python: {'; '.join(python_of(options).splitlines())}")
+        if dry_run:
+            if as_json:
+                session.out.json(job.plan.to_json())
+            return
+        record = train(options, watch, job)
+    _end(session, record, as_json)
+
+
+def go_on(session: Session, folder: Path, as_json: bool) -> None:
+    """`--resume`."""
+    blocks = session.talk if as_json else session.out
+    with stoppable(), Shown(session, blocks) as watch:
+        record = resume(folder, watch)
+    _end(session, record, as_json)
+
+
+def _end(session: Session, run: RunRecord, as_json: bool) -> None:
+    folder = run.folder or Path(run.name)
+    if as_json:
+        session.out.json(run.to_json() | {"folder": str(folder)})
+        return
+    out, quoted = session.out, shlex.quote(str(folder))
+    result_block(out, run, str(folder))
+    out.heading("Next")
+    for line in ("report {} --open", "predict {} PHOTO...", "evaluate {} OTHER_PHOTOS/"):
+        out.line(f"  stroma {line.format(quoted)}")
+    if line := advice_line(run):
+        out.line()
+        out.paragraph(line)
+
+
+def _check_alone(path: str | None, budget: str | None, settings: dict[str, Any]) -> None:
+    """A resumed run has its settings: another one typed beside it would be silently ignored."""
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainOptions)}
+    given = [f"--{name}" for name, value in settings.items() if value != defaults[name]]
+    given += ["--budget"] * (budget is not None) + ["PATH"] * (path is not None)
+    if given:
+        raise ArgumentError(
+            f"{', '.join(given)} cannot be changed in a run that goes on",
+            where="stroma train --resume",
+            why="it ends with the weights it would have had, so all its settings are kept",
+            fix="leave them away, or begin a new run",
+        )
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """An orderly stop is no error: all has been said, and the exit code says the rest."""
+    try:
+        yield
+    except Interrupted as stopped:
+        raise click.exceptions.Exit(128 + stopped.by) from None

@@ -1,0 +1,47 @@
+"""From what a user names (a run, a `.keras` file) to the artefact in it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from stroma.core.errors import RunError
+from stroma.core.runs import RUN_FILE, read_run
+from stroma.jobs.record import MODEL_FILE, resume_command
+from stroma.package.artefact import Artefact
+
+
+def load_artefact(named: Path) -> Artefact:
+    """The classifier of a run folder, or in a `.keras` file.
+
+    Raises: RunError: there is no such run or file, or the run has no model yet.
+        FileFormatError: the file is damaged, or a model without class names.
+    """
+    if named.is_file():
+        return Artefact.load(named)
+    if not named.exists():
+        raise RunError(
+            f"there is no run {named}",
+            where=str(named.resolve()),
+            why="predictions need the model that a run left behind",
+            fix=f"one that is there: {_runs_beside(named)}",
+        )
+    run = read_run(named)
+    path = named / MODEL_FILE
+    if not path.is_file():
+        raise RunError(
+            f"{named} has no {MODEL_FILE}: it is {run.status}",
+            where=str(path),
+            why="a run saves its model when it has been tested",
+            fix=run.resume_command or resume_command(named),
+        )
+    return Artefact.load(path)
+
+
+def _runs_beside(named: Path) -> str:
+    root = named.parent if named.parent.is_dir() and named.parent != Path() else Path("runs")
+    try:
+        found = sorted(path.parent for path in root.glob(f"*/{RUN_FILE}"))
+    except OSError:
+        found = []
+    return shlex.quote(str(found[-1])) if found else "stroma train photos/ makes one"

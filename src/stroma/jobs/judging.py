@@ -1,0 +1,144 @@
+"""The test part, opened once: headline, confusion matrix, every prediction, and its photos."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from stroma.core.records import Prediction, Score, confusion_of
+from stroma.core.runs import PHOTOS_FOLDER, PREDICTIONS_FILE, JsonLines
+from stroma.data import ImageData, Part
+from stroma.jobs.scratch import Trained
+from stroma.jobs.watch import Watch
+from stroma.training.fitting import predict_batches
+from stroma.transfer import PixelBaselines
+
+_BATCH = 64
+_SIDE = 96  # pixels of a thumbnail's longer side at most: about 2 KB each
+_MISTAKES, _RIGHT_OF_A_CLASS = 400, 12  # photos kept: as many as a report can show
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was measured on the test part."""
+
+    headline: Score
+    baselines: tuple[Score, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    predictions: tuple[Prediction, ...]
+
+
+def judge(
+    trained: Trained,
+    data: ImageData,
+    baselines: PixelBaselines,
+    source: str,
+    folder: Path | None = None,
+    watch: Watch | None = None,
+) -> Judged:
+    """Measure the network, and what needs no network, on photos that nothing was chosen by.
+
+    Args:
+        trained: The network.
+        data: Its test part is opened here, and never elsewhere.
+        baselines: Fitted on the training part.
+        source: What the user typed: paths begin with it.
+        folder: Run folder for `predictions.jsonl` and thumbnails; None: neither.
+        watch: Who is told.
+    """
+    watch = watch or Watch()
+    watch.stage("test")
+    part = data.open_test()
+    rows: list[Prediction] = []
+    thumbnails = _Thumbnails(folder / PHOTOS_FOLDER) if folder is not None else None
+    for picture, row in _predictions(trained, part, source):
+        if thumbnails is not None and (name := thumbnails.keep(picture, row, len(rows))):
+            row = Prediction(**{**row.to_json(), "thumbnail": name})
+        rows.append(row)
+        watch.progress(len(rows), len(part))
+    if folder is not None:
+        (folder / PREDICTIONS_FILE).unlink(missing_ok=True)  # of a test that was cut short
+        with JsonLines(folder / PREDICTIONS_FILE) as lines:
+            for row in rows:
+                lines.append(row)
+    return Judged(
+        headline=Score.of("accuracy", sum(row.right for row in rows), len(rows)),
+        baselines=baselines.scores(part),
+        confusion=confusion_of(rows, len(data.class_names)),
+        predictions=tuple(rows),
+    )
+
+
+def probabilities(trained: Trained, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(first..last position, their (B, K) probabilities), batch by batch, in the part's order."""
+    batches = part.batches(_BATCH, shuffle=False)
+    start = 0
+    for outputs in predict_batches(trained.model, batches):
+        scores = torch.from_numpy(outputs)
+        shares = scores if trained.probabilities else scores.softmax(1)
+        yield np.arange(start, start + len(shares)), shares.numpy()
+        start += len(shares)
+
+
+def _predictions(
+    trained: Trained, part: Part, source: str
+) -> Iterator[tuple[np.ndarray, Prediction]]:
+    for positions, shares in probabilities(trained, part):
+        order = np.argsort(-shares, axis=1, kind="stable")
+        pictures = part.images(positions)
+        for picture, at, row, (first, second) in zip(
+            pictures, positions.tolist(), shares, order[:, :2].tolist()
+        ):
+            yield (
+                picture,
+                Prediction(
+                    path=_typed_path(source, part.names[at]),
+                    truth=int(part.labels[at]),
+                    predicted=first,
+                    probability=float(row[first]),
+                    runner_up=second,
+                    runner_up_probability=float(row[second]),
+                ),
+            )
+
+
+def _typed_path(source: str, name: str) -> str:
+    return str(Path(source) / name) if Path(source).is_dir() else name
+
+
+class _Thumbnails:
+    """Keeps the mistakes, and some of what was right in each class."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mistakes, self._right = 0, Counter[int]()
+
+    def keep(self, picture: np.ndarray, row: Prediction, number: int) -> str | None:
+        """The thumbnail's name in the run folder, or None when there are enough of its kind."""
+        if row.right:
+            if self._right[row.truth] >= _RIGHT_OF_A_CLASS:
+                return None
+            self._right[row.truth] += 1
+        else:
+            if self._mistakes >= _MISTAKES:
+                return None
+            self._mistakes += 1
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / f"{number}.webp"
+        path.write_bytes(_small_webp(picture))
+        return f"{PHOTOS_FOLDER}/{path.name}"
+
+
+def _small_webp(picture: np.ndarray) -> bytes:
+    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+    image.thumbnail((_SIDE, _SIDE))
+    content = io.BytesIO()
+    image.convert("RGB").save(content, "WEBP", quality=70)
+    return content.getvalue()

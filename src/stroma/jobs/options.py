@@ -1,0 +1,86 @@
+"""What a user may say about a training run, checked once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stroma.core.checks import check_int, check_number
+from stroma.core.errors import ArgumentError
+
+_UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SEEDS = 2**32
+
+
+def seconds_of(text: str) -> float:
+    """A time as people type it, in seconds.
+
+    Raises: ArgumentError: no number above 0, or an unknown unit.
+    Example:
+        >>> seconds_of("10m"), seconds_of("90"), seconds_of("1.5h")
+        (600.0, 90.0, 5400.0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in _UNITS or float(match[1]) == 0:
+        raise ArgumentError(
+            f"budget {text!r} is no time",
+            where=f"--budget {text}",
+            why="it is a number above 0 and s, m or h: as long as training may take",
+            fix="--budget 10m",
+        )
+    return float(match[1]) * _UNITS[match[2]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainOptions:
+    """Settings of `jobs.train`; None leaves the choice to the plan.
+
+    Args:
+        path: What `stroma.data.images` takes, or "digits".
+        model: A name of the zoo.
+        weights: "none", a path, or a name of `stroma.zoo.weights`.
+        epochs: Passes over the training photos, >= 1.
+        budget: Seconds that planning, training and validation may take, > 0.
+        size: Side of the photos in pixels, >= 8.
+        batch: Photos a step, >= 2.
+        lr: Highest learning rate, > 0.
+        seed: Of the split, the first weights, the order and the views.
+        out: Folder of the run; None: `runs/<date>_<subject>_<name>`.
+        quick: A plan for one minute.
+        group: As in `stroma.data.images`.
+        mirror: Whether left and right may be swapped; None: by what the class names say.
+        device: "auto", "cpu", "cuda".
+        command: The line that was typed, for the record.
+    """
+
+    path: str
+    model: str | None = None
+    weights: str | None = None
+    epochs: int | None = None
+    budget: float | None = None
+    size: int | None = None
+    batch: int | None = None
+    lr: float | None = None
+    seed: int = 0
+    out: Path | None = None
+    quick: bool = False
+    group: str | None = None
+    mirror: bool | None = None
+    device: str = "auto"
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("epochs", 1), ("size", 8), ("batch", 2), ("seed", 0)):
+            if (value := getattr(self, name)) is not None:
+                check_int(name, value, owner="train", minimum=minimum)
+        for name in ("budget", "lr"):
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value, owner="train", minimum=0, exclusive=True)
+        if self.seed >= _SEEDS:
+            raise ArgumentError(
+                f"train: seed must be below {_SEEDS:,}, got {self.seed}",
+                where="train(seed=...)",
+                why="NumPy's and torch's generators take 32 bits",
+                fix="train(seed=0)",
+            )

@@ -1,0 +1,165 @@
+"""The run record as a job fills it in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import shlex
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+
+import stroma
+from stroma.core.errors import RunError
+from stroma.core.records import Finding, RunRecord, Score
+from stroma.jobs.options import TrainOptions
+from stroma.jobs.roads import size_of
+
+FEW_PHOTOS = 200  # a class, below which a network from scratch is better not trained
+MODEL_FILE = "model.keras"
+
+
+def versions() -> dict[str, str]:
+    """What was used, for whoever repeats it."""
+    return {
+        "stroma": stroma.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def machine() -> dict[str, str]:
+    """Where it ran."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": str(os.cpu_count() or "unknown"),
+        "threads": str(torch.get_num_threads()),
+        "gpu": gpu,
+    }
+
+
+def command_of(options: TrainOptions) -> str:
+    """The command line that does what the options say."""
+    words = ["stroma", "train", options.path]
+    for name in ("model", "weights", "epochs", "size", "batch", "lr", "group", "out"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name}", str(value)]
+    if options.budget is not None:
+        words += ["--budget", f"{options.budget:g}s"]
+    if options.seed:
+        words += ["--seed", str(options.seed)]
+    if options.device != "auto":
+        words += ["--device", options.device]
+    if options.quick:
+        words.append("--quick")
+    if options.mirror is not None:
+        words.append("--mirror" if options.mirror else "--no-mirror")
+    return shlex.join(words)
+
+
+def python_of(options: TrainOptions) -> str:
+    """The same as Python."""
+    given = {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+        if field.name != "command" and getattr(options, field.name) != field.default
+    }
+    words = [f"{name}={(str(v) if isinstance(v, Path) else v)!r}" for name, v in given.items()]
+    return (
+        "from stroma.jobs import TrainOptions, train\n"
+        f"run = train(TrainOptions({', '.join(words)}))"
+    )
+
+
+def resume_command(folder: Path) -> str:
+    """The line that goes on with a run."""
+    return shlex.join(["stroma", "train", "--resume", str(folder)])
+
+
+def check_out(out: Path | None) -> None:
+    """A folder that holds anything is not written to.
+
+    Raises: RunError: it holds a run, or something else.
+    """
+    if out is None or not out.exists():
+        return
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    held = "a run" if (out / "run.json").exists() else "something" if out.is_dir() else ""
+    raise RunError(
+        f"{out} holds {held} already" if held else f"{out} is a file",
+        where=f"--out {out}",
+        why="nothing is ever overwritten; a run gets a folder of its own",
+        fix=f"stroma train --resume {shlex.quote(str(out))}"
+        if held == "a run"
+        else "name a folder that does not exist yet, or leave --out away",
+    )
+
+
+def findings(run: RunRecord) -> tuple[Finding, ...]:
+    """What the figures of a finished run say about what to do next."""
+    found = []
+    best = max(run.baselines, key=lambda score: score.value, default=None)
+    if run.headline and best and run.headline.value < best.value:
+        found.append(
+            Finding(
+                term="baseline", severity="critical",
+                evidence=f"{run.headline.value:.1%} right, {best.name} {best.value:.1%}",
+                means="the network learnt nothing that the pixels do not say by themselves",
+                try_next=run.plan.other_road if run.plan else "",
+            )
+        )  # fmt: skip
+    if advice := advice_of(run):
+        found.append(
+            Finding(
+                term="transfer learning", severity="warning",
+                evidence=f"from scratch on {fewest(run):,} photos of the smallest class",
+                means="a network from scratch wants hundreds of photos of each class",
+                try_next=advice,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def fewest(run: RunRecord) -> int:
+    """Training photos of the smallest class."""
+    counts = run.data.counts.get("train", ()) if run.data else ()
+    return min(counts, default=0)
+
+
+def advice_of(run: RunRecord) -> str:
+    """The command to try where a network was trained from scratch on too few photos, or nothing."""
+    plan, data = run.plan, run.data
+    if plan is None or data is None or plan.road != "from scratch":
+        return ""
+    if not 0 < fewest(run) < FEW_PHOTOS or data.source == "digits":
+        return ""
+    return shlex.join(["stroma", "train", data.source, "--weights", "squeezenet1_1"])
+
+
+def advice_line(run: RunRecord) -> str:
+    """How a run from scratch on few photos ends; empty for others.
+
+    "from scratch on 245 photos: 69 % (61 to 76). Try: `...` (5 MB, fetched only if you type this)"
+    """
+    advice, score = advice_of(run), run.headline
+    if not advice or score is None or run.data is None:
+        return ""
+    photos = sum(run.data.counts.get("train", ()))
+    doubt = _doubt(score)
+    return (
+        f"from scratch on {photos:,} photos: {score.value:.0%}{doubt}. Try: `{advice}` "
+        f"({size_of('squeezenet1_1')}, fetched only if you type this)"
+    ).replace("%", " %")
+
+
+def _doubt(score: Score) -> str:
+    if score.interval is None:
+        return ""
+    return f" ({100 * score.interval.low:.0f} to {100 * score.interval.high:.0f})"

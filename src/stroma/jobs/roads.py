@@ -1,0 +1,127 @@
+"""Which road: features of a pretrained base, or a network from scratch; and why."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stroma import zoo
+from stroma.core.errors import ArgumentError
+from stroma.jobs.options import TrainOptions
+from stroma.zoo.weights import TABLE, FoundWeights, find_local, resolve_weights
+
+# Nobody names them, so these are tried in this order: best features first, as long as time allows.
+_PREFERRED = ("resnet50", "resnet34", "resnet18", "squeezenet1_1", "resnet56", "resnet20")
+_SMALLEST = "squeezenet1_1"
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """`bases` are candidates in order of choice; none of them means: from scratch."""
+
+    why: str
+    other: str
+    bases: tuple[FoundWeights, ...] = ()
+    architecture: str = ""  # of a given file that the table does not know
+
+    def architecture_of(self, base: FoundWeights) -> str:
+        return base.entry.architecture if base.entry is not None else self.architecture
+
+
+def choose_road(
+    options: TrainOptions, size: tuple[int, int], say: Callable[[str], None] | None = None
+) -> Road:
+    """The road that the options name, else the one that this machine allows.
+
+    Args:
+        options: Of the run.
+        size: (height, width) that the photos have by themselves.
+        say: Told where weights were found, or that they will be fetched.
+    Raises: ArgumentError: the network is unknown, or the weights do not say theirs.
+        WeightsError: the weights are not there, or damaged.
+    """
+    if options.model is not None:
+        zoo.architectures.lookup(options.model)
+    given = options.weights
+    if given == "none":
+        return Road("you asked for no pretrained weights (--weights none)", _with_weights(options))
+    other = _typed(options.path, "--weights", "none")
+    if given is not None:
+        name = options.model or _architecture_of(given)
+        tag = Path(given) if Path(given).is_file() else given
+        found = resolve_weights(name, tag, say=say)
+        return Road(f"you named weights ({given})", other, (found,), name)
+    found_here = [found for found in find_local(options.model) if _suits(found, size)]
+    if not found_here:
+        why = f"no weights of {options.model}" if options.model else "no pretrained weights"
+        return Road(f"{why} for such photos are on this machine", _with_weights(options))
+    found_here.sort(key=_rank)
+    return Road("pretrained weights are on this machine", other, tuple(found_here))
+
+
+def _rank(found: FoundWeights) -> int:
+    name = found.entry.architecture if found.entry else ""
+    return _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
+
+
+def _suits(found: FoundWeights, size: tuple[int, int]) -> bool:
+    """Whether the weights saw pictures of about this size: enlarged ones are another world."""
+    if found.preprocessing is None:
+        return False
+    return min(size) / min(found.preprocessing.size) >= 0.5 and (
+        min(found.preprocessing.size) >= 64 or max(size) <= 64
+    )
+
+
+def _architecture_of(weights: str) -> str:
+    """The network that weights belong to, by their name, their file's name or its hash."""
+    name = weights.partition(":")[0]
+    if name in zoo.architectures:
+        return name
+    path = Path(weights)
+    if path.is_file():
+        sha256 = FoundWeights(path=path, place="").sha256
+        for entry in TABLE:
+            if path.name == entry.file or sha256.startswith(entry.hash_prefix):
+                return entry.architecture
+        named = [known for known in zoo.architectures if path.name.startswith(known)]
+        if named:
+            return max(named, key=len)
+    elif path.name == weights and not path.suffix:
+        tags = sorted({entry.architecture for entry in TABLE if entry.tag.startswith(weights)})
+        known = tags or sorted({entry.architecture for entry in TABLE})
+        raise ArgumentError(
+            f"{weights!r} does not say for which network",
+            where=f"--weights {weights}",
+            why=f"there are weights for {', '.join(known)}",
+            fix=f"--weights {known[0]}",
+        )
+    else:
+        raise ArgumentError(
+            f"there is no file of weights {weights}",
+            where=str(path.resolve()),
+            why="--weights takes 'none', a file, or a name such as squeezenet1_1",
+            fix=f"--weights {_SMALLEST}, or the path of a file that is there",
+        )
+    raise ArgumentError(
+        f"{path.name} does not say for which network it is",
+        where=f"--weights {weights}",
+        why="neither its name nor its hash is in stroma's table",
+        fix=f"add --model, one of: {', '.join(sorted(zoo.architectures))}",
+    )
+
+
+def _with_weights(options: TrainOptions) -> str:
+    return _typed(options.path, "--weights", _SMALLEST)
+
+
+def _typed(path: str, *rest: str) -> str:
+    return shlex.join(["stroma", "train", path, *rest])
+
+
+def size_of(architecture: str) -> str:
+    """ "5 MB": what the table says the weights of an architecture weigh."""
+    sizes = [entry.megabytes for entry in TABLE if entry.architecture == architecture and entry.url]
+    return f"{sizes[0]:.0f} MB" if sizes else ""

@@ -1,0 +1,92 @@
+"""The road from scratch: train a recipe, keep the weights that did best on validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from stroma.core.runs import CHECKPOINTS_FOLDER
+from stroma.data import ImageData
+from stroma.jobs.recipe import Recipe, how_to_train, network, pupil
+from stroma.jobs.watch import Told, Watch
+from stroma.models import Model
+from stroma.training import fitting
+from stroma.training.callbacks import Callback, Logs, copy_state
+from stroma.training.checkpoints import checkpoints
+from stroma.training.run_folder import RunFolder
+
+
+class KeepBest(Callback):
+    """Keeps the weights of the epoch with the highest validation accuracy, the later of equals.
+
+    They travel in the checkpoint, so a resumed run still has them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accuracy, self.epoch = -1.0, 0
+        self.weights: dict[str, torch.Tensor] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        accuracy = (logs or {}).get("val_accuracy")
+        # Later of equals: the rate has fallen further, and its loss is as a rule the lower one
+        if accuracy is not None and accuracy >= self.accuracy:
+            self.accuracy, self.epoch = float(accuracy), epoch + 1
+            self.weights = copy_state(self.model)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.weights is not None:
+            self.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"accuracy": self.accuracy, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.accuracy, self.epoch = state["accuracy"], state["epoch"]
+        self.weights = state["weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network that ends in class scores (logits or probabilities), and when it was best."""
+
+    model: Model
+    best_epoch: int | None
+    probabilities: bool = False
+
+
+def train_recipe(
+    recipe: Recipe,
+    data: ImageData,
+    *,
+    run: RunFolder | None = None,
+    device: str = "auto",
+    watch: Watch | None = None,
+) -> Trained:
+    """Train from the start, or from the run's newest checkpoint where it has one.
+
+    Args:
+        recipe: How.
+        data: Train and validation are read; test is not.
+        run: Where checkpoints and figures go; None: nowhere.
+        device: "auto", "cpu", "cuda".
+        watch: Who is told.
+    Raises: Interrupted: asked to stop; the run holds what is needed to go on.
+    """
+    learner, core = pupil(recipe)
+    batches = data.train.batches(recipe.batch_size, seed=recipe.seed)
+    steps = recipe.epochs * len(batches)
+    best = KeepBest()
+    begun = run is not None and bool(checkpoints(run.path / CHECKPOINTS_FOLDER))
+    fitting.fit(
+        learner, how_to_train(recipe, steps), batches,
+        epochs=recipe.epochs, verbose=0, callbacks=[best, Told(watch or Watch(), steps)],
+        validation_data=data.validation.batches(2 * recipe.batch_size, shuffle=False),
+        validation_freq=recipe.validated, run=run, seed=recipe.seed, device=device,
+        resume=run.path if run is not None and begun else None,
+    )  # fmt: skip
+    finished = network(recipe)
+    finished.load_state_dict(core.state_dict())
+    return Trained(finished.eval(), best.epoch or None)

@@ -1,0 +1,214 @@
+"""`stroma train`: from photos to a run folder with a model, a test and a report."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stroma.core.errors import RunError
+from stroma.core.records import DataFacts, Plan, RunRecord
+from stroma.core.runs import REPORT_FILE, write_run
+from stroma.data import ImageData, digits, images
+from stroma.data.facts import data_facts
+from stroma.data.images import natural_size
+from stroma.jobs import record as recording
+from stroma.jobs.features import Base, plan_features, train_features
+from stroma.jobs.judging import judge
+from stroma.jobs.options import TrainOptions
+from stroma.jobs.plan import LARGEST_SIDE, plan_scratch
+from stroma.jobs.recipe import Recipe
+from stroma.jobs.roads import Road, choose_road
+from stroma.jobs.scratch import Trained, train_recipe
+from stroma.jobs.watch import Watch
+from stroma.models import Model
+from stroma.network.design import design
+from stroma.package.artefact import Artefact
+from stroma.report import write_report
+from stroma.training.interrupt import Interrupted
+from stroma.training.run_folder import RunFolder
+from stroma.transfer import PixelBaselines
+
+_SPLIT = "made here: 70 % train, 15 % validation, 15 % test, by class; copies stay together"
+_GIVEN = "as given; validation is cut from train where it is missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A plan and what it needs: data, and the settings of its road.
+
+    Args:
+        plan: What will be done.
+        data: Read and split; the test part is closed.
+        how: Settings of the road.
+        extractor: The pretrained base, on the road of features.
+    """
+
+    plan: Plan
+    data: ImageData
+    how: Recipe | Base
+    extractor: Model | None = None
+
+    def train(self, run: RunFolder, watch: Watch) -> Trained:
+        """Follow the plan, from the run's newest checkpoint where there is one."""
+        if isinstance(self.how, Base):
+            assert self.extractor is not None
+            return train_features(self.how, self.extractor, self.data, watch)
+        watch.stage("training")
+        return train_recipe(self.how, self.data, run=run, device=self.device, watch=watch)
+
+    @property
+    def device(self) -> str:
+        return str(self.plan.settings["device_asked"])
+
+
+def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
+    """Look at the photos, choose the road, make the plan. Nothing is written.
+
+    Raises: DataError: the photos cannot be used. ArgumentError, WeightsError: a setting cannot.
+    """
+    watch = watch or Watch()
+    recording.check_out(options.out)
+    size = (8, 8) if options.path == "digits" else natural_size(options.path, group=options.group)
+    road = choose_road(options, size, watch.say)
+    data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch)
+    watch.data(facts_of(data, options.path), data.class_names)
+    if road.bases:
+        plan, base, extractor = plan_features(options, data, road, watch)
+        job = Job(plan, data, base, extractor)
+    else:
+        plan, recipe = plan_scratch(options, data, road, watch)
+        job = Job(plan, data, recipe)
+    watch.plan(plan)
+    return job
+
+
+def _stored_size(
+    options: TrainOptions, road: Road, natural: tuple[int, int]
+) -> int | tuple[int, int]:
+    if options.size is not None:
+        return options.size
+    if road.bases and road.bases[0].preprocessing is not None:
+        return road.bases[0].preprocessing.size
+    return natural if max(natural) <= LARGEST_SIDE else LARGEST_SIDE
+
+
+def read(
+    path: str, size: int | tuple[int, int], seed: int, group: str | None, watch: Watch
+) -> ImageData:
+    """The three parts, as a plan's settings describe them."""
+    if path == "digits":
+        return digits(seed=seed)
+    return images(path, size=size, seed=seed, group=group, progress=watch.reading)
+
+
+def facts_of(data: ImageData, path: str) -> DataFacts:
+    """What the audit found, with a word on how the parts were made."""
+    facts = data_facts(data, source=path)
+    given = any(entry.kind == "inferred" for entry in data.audit.entries)
+    return dataclasses.replace(facts, split=_GIVEN if given else _SPLIT)
+
+
+def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = None) -> RunRecord:
+    """Train on photos and leave a run folder; returns its record.
+
+    Args:
+        options: What the user said.
+        watch: Who is told how it goes.
+        job: What `prepare(options)` gave, where it was called before.
+    Raises: StromaError: something that the user can mend. Interrupted: asked to stop; the run
+        folder holds a report and what is needed to go on.
+    Example:
+        run = train(TrainOptions(path="photos/"))
+        run.headline.value, run.folder / "report.html"
+    """
+    watch = watch or Watch()
+    began = time.perf_counter()
+    job = job or prepare(options, watch)
+    folder = RunFolder.create(options.out or "auto", _subject(options.path))
+    run = RunRecord(
+        name=folder.path.name,
+        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=options.command or recording.command_of(options),
+        python=recording.python_of(options),
+        resume_command=recording.resume_command(folder.path),
+        versions=recording.versions(), machine=recording.machine(),
+        plan=job.plan, data=facts_of(job.data, options.path),
+        class_names=tuple(job.data.class_names),
+        seconds={"reading and planning": round(time.perf_counter() - began, 2)},
+    )  # fmt: skip
+    write_run(folder.path, run)
+    return finish(job, folder, run, watch)
+
+
+def finish(job: Job, folder: RunFolder, run: RunRecord, watch: Watch) -> RunRecord:
+    """Everything after the plan: train, test once, save, report."""
+    with _told(folder, run, watch):
+        baselines = PixelBaselines(job.data.train, len(run.class_names), seed=job.plan.seed)
+        began = time.perf_counter()
+        trained = job.train(folder, watch)
+        took = {"training": round(time.perf_counter() - began, 2)}
+        began = time.perf_counter()
+        judged = judge(trained, job.data, baselines, run.data.source if run.data else "",
+                       folder.path, watch)  # fmt: skip
+        took["test"] = round(time.perf_counter() - began, 2)
+        run = dataclasses.replace(
+            run, status="finished", headline=judged.headline, baselines=judged.baselines,
+            confusion=judged.confusion, best_epoch=trained.best_epoch,
+            test_reads=job.data.test.reads, layers=tuple(design(trained.model)),
+            seconds={**run.seconds, **took},
+            paths={"model": recording.MODEL_FILE, "report": REPORT_FILE},
+        )  # fmt: skip
+        run = dataclasses.replace(run, findings=recording.findings(run))
+        artefact(trained, job, run).save(folder.path / recording.MODEL_FILE)
+        write_run(folder.path, run)
+        write_report(folder.path)
+    return dataclasses.replace(run, predictions=judged.predictions, folder=folder.path)
+
+
+def artefact(trained: Trained, job: Job, run: RunRecord) -> Artefact:
+    """What ships: the network, its names, and how photos enter it."""
+    weights = job.how.to_json() if isinstance(job.how, Base) else None
+    return Artefact(
+        trained.model, run.class_names, decoder=job.data.decoder,
+        from_logits=not trained.probabilities,
+        provenance={
+            "run": run.name, "created": run.created, "data": job.data.fingerprint,
+            "versions": dict(run.versions), "weights": weights,
+            "headline": run.headline.to_json() if run.headline else None,
+        },
+    )  # fmt: skip
+
+
+@contextmanager
+def _told(folder: RunFolder, run: RunRecord, watch: Watch) -> Iterator[None]:
+    """However it ends, the run folder says so, and an unfinished one has a report too."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        by = error.by.name if isinstance(error, Interrupted) else type(error).__name__
+        said = f"stopped by {by}" if stopped else "; ".join([by, *str(error).splitlines()[:1]])
+        run = dataclasses.replace(
+            run, status="interrupted" if stopped else "failed", error=said,
+            paths={"report": REPORT_FILE},
+        )  # fmt: skip
+        try:
+            write_run(folder.path, run)
+            write_report(folder.path)
+        except (OSError, RunError) as second:  # a full disk: the first error is the one that counts
+            watch.say(f"the report could not be written: {second}")
+        if stopped:
+            watch.say(f"{said}; all that is there is in {folder.path}. Go on with:")
+            watch.say(f"  {run.resume_command}")
+        raise
+
+
+def _subject(path: str) -> str:
+    name = Path(path).resolve().name or "photos"
+    return re.sub(r"[^A-Za-z0-9-]+", "-", Path(name).stem).strip("-")[:40] or "photos"
