@@ -14,9 +14,16 @@ from torch.utils._pytree import tree_map
 from stroma.core.errors import RunError
 from stroma.core.records import LayerRow
 from stroma.network.design import design
-from stroma.network.network import Network
 from stroma.network.sequential import SequentialNetwork
 from stroma.network.summary import print_summary
+from stroma.saving import (
+    Savable,
+    clone_model,
+    load_model,
+    model_from_json,
+    networks_registry,
+    save_model,
+)
 from stroma.training import fitting
 from stroma.training.adapters import as_batches
 from stroma.training.callbacks import Callback
@@ -24,8 +31,14 @@ from stroma.training.loop import Settings, evaluate_batch, step
 from stroma.training.run_folder import RunFolder
 from stroma.training.state import History, State
 
+__all__ = [
+    "Model", "Sequential", "fit",
+    "clone_model", "load_model", "model_from_json", "save_model",
+]  # fmt: skip
 
-class Model(Network):
+
+@networks_registry.register("Functional", "Model")
+class Model(Savable):
     """A network that can be trained.
 
     Made from symbolic inputs and outputs, or subclassed with an own `call`.
@@ -307,6 +320,7 @@ class Model(Network):
         return design(self, nested=nested)
 
 
+@networks_registry.register("Sequential")
 class Sequential(SequentialNetwork, Model):
     """Layers one after the other, trained like any model.
 

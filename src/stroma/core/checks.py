@@ -31,7 +31,10 @@ def check_int(name: str, value: Any, *, owner: str, minimum: int | None = None) 
         number = int(value)
     if isinstance(value, bool):
         raise ArgumentTypeError(
-            f"{owner}: {name} must be a whole number, got {value!r}", where=f"{owner}({name}=...)"
+            f"{owner}: {name} must be a whole number, got {value!r}",
+            where=f"{owner}({name}=...)",
+            why="a yes or no counts nothing",
+            fix=f"{owner}({name}={minimum if minimum is not None else 1})",
         )
     if minimum is not None and number < minimum:
         raise ArgumentError(

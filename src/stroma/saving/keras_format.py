@@ -1,0 +1,264 @@
+"""`.keras` files: a network, its weights and how it was trained, readable by Keras 3 as well.
+
+The zip holds `config.json` (Keras' description of the network), `model.weights.h5` (the arrays,
+in Keras' order of axes and places) and `metadata.json` (versions; names that Keras cannot hold;
+what the caller adds). Reading is closed: see `vocabulary`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from stroma.core.errors import ArgumentError, FileFormatError, GraphError
+from stroma.core.names import numbered
+from stroma.core.weight import values_come_later
+from stroma.network.network import Network
+from stroma.saving import archive
+from stroma.saving.arrays import arrays_of, load_arrays
+from stroma.saving.describe import describe_layer, ordered_layers
+from stroma.saving.hdf5 import StoredArrays, write_hdf5
+from stroma.saving.rebuild import Rebuilder
+from stroma.saving.training_state import (
+    compile_arguments,
+    compile_config,
+    load_optimizer,
+    optimizer_arrays,
+)
+
+KERAS_VERSION = "3.15.1"  # whose format this is
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+
+def save_model(
+    model: Network,
+    path: str | PathLike[str],
+    *,
+    extra: Mapping[str, Any] | None = None,
+    overwrite: bool = True,
+) -> Path:
+    """Write a network with its weights and, if it is compiled, its optimizer's state.
+
+    Args:
+        model: A built network.
+        path: File to write, ending in `.keras`. It is whole or not there.
+        extra: Plain data to keep with it: preprocessing, class names, where it came from.
+        overwrite: False: refuse when the file is there.
+    Returns: The path.
+    Raises: GraphError: the network is not built, or holds what a file cannot.
+        ArgumentError: the path does not end in `.keras`, or is taken.
+    """
+    path = target_path(path, ".keras", overwrite)
+    require_built(model)
+    compiled = getattr(model, "_compiled", None)
+    described = describe_layer(model)
+    names: dict[str, str] = {}
+    _rename(described["config"], "", names)
+    groups = arrays_of(model)
+    if compiled is not None and (config := compile_config(compiled)) is not None:
+        described["compile_config"] = config
+        groups["optimizer"] = (compiled.optimizer.name, optimizer_arrays(compiled.optimizer, model))
+    metadata = {
+        "keras_version": KERAS_VERSION,
+        "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
+        "stroma": {"names": names, "extra": dict(extra or {})},
+    }
+    archive.write_archive(
+        path,
+        {
+            archive.METADATA: json.dumps(metadata).encode(),
+            archive.CONFIG: json.dumps(described).encode(),
+            archive.WEIGHTS: write_hdf5(groups),
+        },
+    )
+    return path
+
+
+def load_model(
+    path: str | PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,  # Keras' name
+) -> Network:
+    """The network in a `.keras` file, stroma's or Keras'.
+
+    Args:
+        path: The file.
+        custom_objects: Own classes and functions, by the names under which the file holds them.
+        compile: Compile it as it was, with the optimizer's state.
+    Raises: FileFormatError: the file is damaged, unsafe, or names what stroma does not know.
+        WeightsError: its weights are not those of its network.
+    """
+    path = Path(path).expanduser()
+    members = archive.read_archive(path)
+    described = archive.read_json(path, archive.CONFIG, members[archive.CONFIG])
+    metadata = _metadata(path, members)
+    if archive.WEIGHTS not in members:
+        raise archive.bad(path, f"it has no {archive.WEIGHTS}")
+    stored = StoredArrays(members.pop(archive.WEIGHTS), where=str(path))
+    if not isinstance(described, dict) or not isinstance(described.get("config"), dict):
+        raise archive.bad(path, f"{archive.CONFIG} describes no network")
+    _check_names(described, path)
+    _restore_names(described["config"], "", metadata["names"], path)
+    rebuilder = Rebuilder(custom_objects, where=str(path))
+    with values_come_later(stored.elements()):
+        network = rebuilder.layer(described)
+    if not isinstance(network, Network):
+        raise archive.bad(path, f"it holds a {type(network).__name__}, not a network")
+
+    def order(inner: Network) -> Any:
+        return rebuilder.orders.get(id(inner)) or ordered_layers(inner)
+
+    load_arrays(network, stored, order)
+    if compile and hasattr(network, "compile"):
+        arguments = compile_arguments(
+            described.get("compile_config"), rebuilder.custom, where=str(path)
+        )
+        if arguments is not None:
+            network.compile(**arguments)
+            load_optimizer(network.optimizer, network, stored, order)
+    return network
+
+
+def read_extra(path: str | PathLike[str]) -> dict[str, Any]:
+    """What `save_model(extra=...)` put into a file; empty for Keras' own files."""
+    path = Path(path).expanduser()
+    extra: dict[str, Any] = _metadata(path, archive.read_archive(path))["extra"]
+    return extra
+
+
+def _metadata(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
+    data = archive.read_json(path, archive.METADATA, members.get(archive.METADATA, b"{}"))
+    own = data.get("stroma", {}) if isinstance(data, dict) else None
+    names, extra = (own.get(k, {}) if isinstance(own, dict) else None for k in ("names", "extra"))
+    if not isinstance(names, dict) or not isinstance(extra, dict):
+        raise archive.bad(path, f"{archive.METADATA} is not what stroma or Keras write")
+    return {"names": names, "extra": extra}
+
+
+def target_path(path: str | PathLike[str], ending: str, overwrite: bool) -> Path:
+    path = Path(path).expanduser()
+    if not path.name.endswith(ending):
+        raise ArgumentError(
+            f"the file must end in {ending}, got {path.name!r}",
+            where="save(path)",
+            why="the ending tells people and programs what is in it",
+            fix=f"save({path.stem + ending!r})",
+        )
+    if path.exists() and not overwrite:
+        raise ArgumentError(
+            f"{path.name!r} is already there",
+            where=str(path),
+            why="overwrite=False was asked for",
+            fix="give another name, or overwrite=True",
+        )
+    return path
+
+
+def require_built(model: Network) -> None:
+    if not model.built:
+        raise GraphError(
+            f"network {model.name!r} has no weights yet",
+            where="save",
+            why="the shape of its input is not known",
+            fix="call it once on data, or give Input((height, width, channels)) first",
+        )
+
+
+# Names. Keras on torch cannot load names with dots, and paths in files have no spaces.
+
+
+def _is_network(described: Any) -> bool:
+    return isinstance(described, dict) and isinstance(described.get("layers"), list)
+
+
+def _rename(config: Any, path: str, names: dict[str, str]) -> None:
+    """Put `__` for dots and spaces in the names of layers, and note the originals in `names`."""
+    if not _is_network(config):
+        return
+    old = [str(entry["config"].get("name")) for entry in config["layers"]]
+    taken, changed = set(old), {}
+    for name in old:
+        if re.search(r"[. ]", name):
+            safe = numbered(re.sub(r"[. ]", "__", name), taken)
+            taken.add(safe)
+            changed[name], names[f"{path}{safe}"] = safe, name
+    _apply(config, changed)
+    for entry in config["layers"]:
+        _rename(entry["config"], f"{path}{entry['config'].get('name')}/", names)
+
+
+def _restore_names(config: Any, path: str, names: Mapping[str, Any], file: Path) -> None:
+    if not _is_network(config):
+        return
+    changed: dict[str, str] = {}
+    for entry in config["layers"]:
+        inner = entry.get("config") if isinstance(entry, dict) else None
+        if not isinstance(inner, dict):
+            continue
+        name = str(inner.get("name"))
+        _restore_names(inner, f"{path}{name}/", names, file)
+        original = names.get(f"{path}{name}")
+        if original is not None:
+            if not isinstance(original, str) or not _is_safe_form(original, str(name)):
+                raise archive.bad(file, f"the name {name!r} stands for {str(original)[:60]!r}")
+            changed[name] = original
+    _apply(config, changed)
+
+
+def _is_safe_form(original: str, name: str) -> bool:
+    safe = re.sub(r"[. ]", "__", original)
+    return name == safe or re.fullmatch(re.escape(safe) + r"_\d+", name) is not None
+
+
+def _apply(config: dict[str, Any], changed: Mapping[str, str]) -> None:
+    """Rename layers of one network, and every reference to them."""
+    if not changed:
+        return
+    for entry in config["layers"]:
+        inner = entry["config"]
+        for holder in (entry, inner):
+            if holder.get("name") in changed:
+                holder["name"] = changed[holder["name"]]
+        _apply_to_references(entry.get("inbound_nodes"), changed)
+    for end in ("input_layers", "output_layers"):
+        _apply_to_references(config.get(end), changed)
+
+
+def _apply_to_references(value: Any, changed: Mapping[str, str]) -> None:
+    if isinstance(value, list):
+        if len(value) == 3 and isinstance(value[0], str) and value[0] in changed:
+            value[0] = changed[value[0]]
+        for item in value:
+            _apply_to_references(item, changed)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _apply_to_references(item, changed)
+
+
+def _check_names(described: Any, path: Path) -> None:
+    """Refuse names of layers that could lead anywhere when used as a path."""
+    stack = [described]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack += item
+        elif isinstance(item, dict):
+            stack += item.values()
+            if "class_name" not in item:
+                continue
+            inner = item.get("config")
+            found = (item.get("name"), inner.get("name") if isinstance(inner, dict) else None)
+            for name in found:
+                if isinstance(name, str) and not _SAFE_NAME.fullmatch(name):
+                    raise FileFormatError(
+                        f"a layer is called {name[:60]!r}",
+                        where=str(path),
+                        why="names become keys and paths: letters, digits, '_', '-', '.', "
+                        "at most 128",
+                        fix="save the model with other names",
+                    )

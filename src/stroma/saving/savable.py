@@ -1,0 +1,112 @@
+"""What a model can do with files and configs: the methods that `Model` has from this room."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+from stroma.core.errors import ArgumentError
+from stroma.network.network import Network
+from stroma.saving import archive, keras_format, weight_files
+from stroma.saving.describe import describe_layer, has_graph_config, network_config
+from stroma.saving.rebuild import Rebuilder
+from stroma.saving.vocabulary import describe, registered_name
+
+
+class Savable(Network):
+    """Mixed into `Model`: files, configs, JSON."""
+
+    def save(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        *,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write the whole model to a `.keras` file, which Keras 3 opens too.
+
+        Args:
+            filepath: File to write, ending in `.keras`.
+            overwrite: False: refuse when the file is there.
+            extra: Plain data to keep with it (class names, preprocessing): `saving.read_extra`.
+        """
+        return keras_format.save_model(self, filepath, extra=extra, overwrite=overwrite)
+
+    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> Path:
+        """Write the weights alone: `.weights.h5` (Keras' layout) or `.safetensors`."""
+        return weight_files.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: str | PathLike[str], **options: Any) -> None:
+        """Load weights, all or none: `.weights.h5`, `.keras`, `.safetensors`, `.pth`."""
+        weight_files.load_weights(self, filepath, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """The graph or stack as plain data; of a subclass, its constructor's arguments."""
+        if has_graph_config(self):
+            return network_config(self)
+        config = {
+            **self._captured_config(Savable),
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": self.dtype_policy.name,
+        }
+        parameters = inspect.signature(type(self)).parameters
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        return {
+            key: value
+            for key, value in config.items()
+            if (takes_all or key in parameters) and key not in ("inputs", "outputs")
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
+        """A new model, its weights at their initial values, from what `get_config` gave."""
+        if not isinstance(config.get("layers"), list):
+            return cls(**config)
+        archive.check_depth(config, where=f"{cls.__name__}.from_config")
+        network = Rebuilder(custom_objects).network(cls, copy.deepcopy(config))
+        assert isinstance(network, cls)
+        return network
+
+    def to_json(self, **options: Any) -> str:
+        """The model's class and config as JSON, for `model_from_json`.
+
+        Args:
+            options: Passed to `json.dumps`.
+        """
+        return json.dumps(describe_layer(self), **options)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Network:
+    """A new model from what `to_json` wrote: the same closed vocabulary as for files.
+
+    Example:
+        >>> from stroma import layers, models
+        >>> model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
+        >>> model_from_json(model.to_json()).count_params()
+        8
+    """
+    described = archive.read_json(Path("json"), "json_string", json_string.encode())
+    network = Rebuilder(custom_objects, where="model_from_json").layer(described)
+    if isinstance(network, Network):
+        return network
+    raise ArgumentError(
+        f"the JSON describes a {type(network).__name__}, not a model",
+        where="model_from_json(json_string)",
+        fix="give what model.to_json() wrote",
+    )
+
+
+def clone_model(model: Network) -> Network:
+    """A new model of the same structure and names, its weights at new initial values."""
+    own = {registered_name(type(layer)): type(layer) for layer in model.modules()}
+    clone = Rebuilder(own, where="clone_model").layer(copy.deepcopy(describe(model)), type(model))
+    assert isinstance(clone, Network)
+    return clone

@@ -1,0 +1,218 @@
+"""The names that a file may use, and what they mean: closed tables, and what the caller hands in.
+
+Nothing is imported and no attribute is looked up because a file says so. A class is found in the
+table of layers, in the table of networks that `stroma.models` fills, among the objects given as
+`custom_objects`, or among those that a program registered itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from stroma import layers  # noqa: F401  # fills the table of layers
+from stroma.core.config import serialise
+from stroma.core.errors import FileFormatError, GraphError, did_you_mean
+from stroma.core.layer import BaseOptions, LayerOptions
+from stroma.core.registry import Registry, registries
+from stroma.layers.registry import layers_registry
+
+T = TypeVar("T")
+
+# "Functional" (the class of networks with a graph) and "Sequential"; `stroma.models` enters them
+networks_registry: Registry[Any] = Registry("network", "keras.models")
+REGISTERED: dict[str, Any] = {}  # "package>name" -> class or function
+
+UNSAFE = {
+    "Lambda": "it holds Python bytecode, and a file must never run code",
+    "TFSMLayer": "it runs a TensorFlow program from another file",
+    "TorchModuleWrapper": "it holds a pickled torch module, which is a program",
+    "__lambda__": "it holds Python bytecode, and a file must never run code",
+}
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[T], T]:
+    """Decorator: a class or function that files may name from now on, in this program.
+
+    Args:
+        package: Keeps names of different libraries apart; files hold "package>name".
+        name: Its name; that of the class by default.
+    Example:
+        >>> @register_keras_serializable("docs")
+        ... class Doubling(layers.Layer):
+        ...     def call(self, inputs):
+        ...         return inputs * 2
+        >>> registered_name(Doubling)
+        'docs>Doubling'
+    """
+
+    def enter(thing: T) -> T:
+        REGISTERED[f"{package}>{name or getattr(thing, '__name__', '')}"] = thing
+        return thing
+
+    return enter
+
+
+def registered_name(thing: Any) -> str:
+    """Under which name files hold a class or function that is not stroma's own."""
+    for name, registered in REGISTERED.items():
+        if registered is thing:
+            return name
+    return str(getattr(thing, "__name__", type(thing).__name__))
+
+
+def class_name(cls: type) -> str:
+    """The name of a layer's or network's class in files."""
+    name = networks_registry.name_of(cls) or layers_registry.name_of(cls)
+    return name or cls.__name__
+
+
+def describe(thing: Any) -> dict[str, Any]:
+    """A layer as Keras' files hold it, without its place in a network."""
+    cls = type(thing)
+    name = class_name(cls)
+    if networks_registry.name_of(cls):
+        module: str | None = "keras" if name == "Sequential" else "keras.src.models.functional"
+        registered = None if name == "Sequential" else name
+    elif layers_registry.name_of(cls):
+        module, registered = layers_registry.keras_module, None
+    else:
+        module, registered = None, registered_name(cls)
+    return {
+        "module": module,
+        "class_name": name,
+        "config": plain(thing.get_config(), cls if module else None),
+        "registered_name": registered,
+    }
+
+
+def plain(config: Any, cls: type | None = None) -> Any:
+    """A config as JSON's types, without settings that are None and would be None anyway.
+
+    Older versions of Keras do not know every setting; they read a file in which it is not named.
+    """
+    config = serialise(config)
+    if cls is not None and isinstance(config, dict):
+        config = _without_defaults(config, cls)
+    return _plain_inside(config)
+
+
+def _plain_inside(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain_inside(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: _plain_inside(item) for key, item in value.items()}
+    if isinstance(value.get("config"), dict) and (cls := builtin_class(value)) is not None:
+        value["config"] = _without_defaults(value["config"], cls)
+    return value
+
+
+def _without_defaults(config: dict[str, Any], cls: type) -> dict[str, Any]:
+    parameters = inspect.signature(cls).parameters
+    return {
+        key: value
+        for key, value in config.items()
+        if value is not None
+        or (key in parameters and parameters[key].default is not None and key != "name")
+    }
+
+
+def builtin_class(described: Mapping[str, Any]) -> type | None:
+    """The class of stroma that a described object names, or None."""
+    name, module = described.get("class_name"), described.get("module")
+    if not isinstance(name, str) or ("module" in described and not isinstance(module, str)):
+        return None
+    for registry in registries().values():
+        thing = registry.canonical().get(name) if name in registry else None
+        matches = module is None or module in (registry.keras_module, "keras", "stroma")
+        matches = matches or str(module).startswith(("keras.src", f"{registry.keras_module}."))
+        if inspect.isclass(thing) and matches:
+            return thing
+    return None
+
+
+def accepted(config: Mapping[str, Any], cls: type, *, where: str) -> dict[str, Any]:
+    """The settings of a file that the class takes; one it does not know must be without effect.
+
+    Raises: FileFormatError: an unknown setting that would change something.
+    """
+    parameters = inspect.signature(cls).parameters
+    known = {*parameters}
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        known |= {*LayerOptions.__annotations__, *BaseOptions.__annotations__}
+    taken = {}
+    for key, value in config.items():
+        if key in known:
+            taken[key] = value
+        elif value not in (None, False, [], {}):
+            raise FileFormatError(
+                f"{cls.__name__} has no setting {key!r} (it is {str(value)[:60]!r})."
+                f"{did_you_mean(key, known)}",
+                where=where,
+                why="leaving it out would give another network",
+                fix="save the model without it, or hand in an own class: custom_objects={"
+                f"{cls.__name__!r}: ...}}",
+            )
+    return taken
+
+
+def find_class(described: Mapping[str, Any], custom: Mapping[str, Any], *, where: str) -> Any:
+    """The class that a described layer or network names.
+
+    Raises: FileFormatError: no table has it; the message says the ways out.
+    """
+    name, registered = described.get("class_name"), described.get("registered_name")
+    for key in (registered, name):
+        if isinstance(key, str) and (thing := custom.get(key, REGISTERED.get(key))) is not None:
+            return thing
+    module = described.get("module", "keras")
+    if isinstance(name, str) and name in UNSAFE:
+        raise FileFormatError(
+            f"the file holds a {name}: {UNSAFE[name]}",
+            where=where,
+            why="stroma never unpacks code from a file, and there is no flag that makes it do so",
+            fix="write the layer as a class, and load with custom_objects={"
+            f"{name!r}: YourLayer}}; or build the network in code and load its numbers alone, "
+            "from a .safetensors or .weights.h5 file: model.load_weights(FILE)",
+        )
+    if isinstance(name, str) and isinstance(module, str) and _is_kerass(module):
+        for registry in (networks_registry, layers_registry):
+            if name in registry:
+                return registry.lookup(name)
+    raise unknown(name, where=where)
+
+
+def _is_kerass(module: str) -> bool:
+    return module.split(".")[0] in ("keras", "stroma", "tf_keras", "tensorflow")
+
+
+def unknown(name: Any, *, where: str) -> FileFormatError:
+    """The error for a class that no table has."""
+    count = len(layers_registry.canonical())
+    return FileFormatError(
+        f"the file names the class {str(name)[:80]!r}, which stroma does not know."
+        f"{did_you_mean(str(name)[:80], layers_registry)}",
+        where=where,
+        why=f"stroma knows {count} layers by name, and imports nothing because a file says so",
+        fix=f"is it yours? load_model(FILE, custom_objects={{{str(name)[:80]!r}: YourClass}}), or "
+        "put @stroma.saving.register_keras_serializable() above the class",
+    )
+
+
+def refuse_node(what: str, *, where: str, name: str) -> GraphError:
+    """The error for a recorded function that no table has."""
+    return GraphError(
+        f"{what} cannot be saved: it is not in the closed table of operations",
+        where=where,
+        why="a file may only name functions that every stroma knows",
+        fix="make it a layer:\n"
+        f"    class {name}(layers.Layer):\n"
+        "        def call(self, inputs):\n"
+        f"            return ...  # {what} of inputs\n"
+        f"    y = {name}()(x)\n"
+        f"    load_model(FILE, custom_objects={{{name!r}: {name}}})",
+    )
