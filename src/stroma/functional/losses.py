@@ -71,7 +71,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """Minus the cosine of the angle between y_true and y_pred: -1 when they point the same way.
 
-    0 where either is zero.
+    0 where either is zero. The vectors lie along `axis`.
     """
     true, pred = pair(y_true, y_pred)
     true_unit = F.normalize(true, dim=axis, eps=EPSILON)

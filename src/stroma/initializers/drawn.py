@@ -46,7 +46,8 @@ class RandomInitializer(Initializer):
             dtype=at_least_float32(wanted),
             device="cpu",
         )
-        return ((high - low) * drawn + low).reshape(tuple(shape)).to(wanted)
+        # in place, and before the reshape: a second copy of a large kernel costs as much as drawing
+        return drawn.mul_(high - low).add_(low).reshape(tuple(shape)).to(wanted)
 
     def _normal(self, shape: Shape, mean: float, stddev: float, dtype: DTypeLike) -> Tensor:
         wanted = to_dtype(dtype or "float32")
@@ -71,7 +72,13 @@ class RandomInitializer(Initializer):
 
 @registry.register("RandomNormal", "random_normal", "normal")
 class RandomNormal(RandomInitializer):
-    """Normal numbers of the given mean and standard deviation."""
+    """Normal numbers.
+
+    Args:
+        mean: Of the distribution.
+        stddev: Its standard deviation, 0 or more.
+        seed: As for `RandomInitializer`.
+    """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
@@ -86,7 +93,10 @@ class RandomNormal(RandomInitializer):
 class TruncatedNormal(RandomInitializer):
     """Normal numbers, those beyond two standard deviations drawn again.
 
-    `stddev` is that before the cut: the values have 0.88 of it.
+    Args:
+        mean: Of the distribution.
+        stddev: Its standard deviation before the cut: the values have 0.88 of it.
+        seed: As for `RandomInitializer`.
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
@@ -118,6 +128,10 @@ def compute_fans(
     """How many inputs feed one output, and how many outputs one input feeds.
 
     The last two axes of a kernel are channels in and out, those before them the receptive field.
+
+    Args:
+        shape: Of the weight, in Keras' order of axes.
+        input_axes, output_axes: Its axes that count as inputs and outputs, when both are given.
 
     Example:
         >>> compute_fans((3, 3, 16, 32)), compute_fans((784, 10)), compute_fans((5,))

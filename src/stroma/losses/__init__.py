@@ -102,6 +102,10 @@ def resolve(
     "crossentropy" (or "ce") becomes the binary, sparse or categorical one by Keras' rule; a
     function is wrapped under the name that was given.
 
+    Args:
+        identifier: Name, config, class, function or loss.
+        y_true_shape, y_pred_shape: Shapes with the batch axis; None: unknown.
+
     Example:
         >>> resolve("crossentropy", (None,), (None, 10)).fn.__name__
         'sparse_categorical_crossentropy'

@@ -125,6 +125,10 @@ def resolve(
     "accuracy" (or "acc") and "crossentropy" (or "ce") become the binary, sparse or categorical
     one by Keras' rule. A metric named by a string is called by that string; a function is wrapped.
 
+    Args:
+        identifier: Name, config, class, function or metric.
+        y_true_shape, y_pred_shape: Shapes with the batch axis; None: unknown.
+
     Example:
         >>> resolve("acc", (None,), (None, 10))
         <SparseCategoricalAccuracy name=acc>

@@ -216,7 +216,14 @@ _PRECISION = ("true_positives", "false_positives")
 
 @registry.register("SensitivityAtSpecificity", "sensitivity_at_specificity")
 class SensitivityAtSpecificity(_BestUnderConstraint):
-    """The best TP / (TP + FN) over the thresholds with TN / (TN + FP) >= specificity."""
+    """The best TP / (TP + FN) over the thresholds with TN / (TN + FP) >= specificity.
+
+    Args:
+        specificity: The least specificity that counts, 0 to 1.
+        num_thresholds: How many thresholds are tried, evenly over 0 to 1.
+        class_id: The class that is measured, of several; None: all together.
+        name, dtype: As for `Metric`.
+    """
 
     _bounded, _wanted = _SPECIFICITY, _SENSITIVITY
 
@@ -233,7 +240,14 @@ class SensitivityAtSpecificity(_BestUnderConstraint):
 
 @registry.register("SpecificityAtSensitivity", "specificity_at_sensitivity")
 class SpecificityAtSensitivity(_BestUnderConstraint):
-    """The best TN / (TN + FP) over the thresholds with TP / (TP + FN) >= sensitivity."""
+    """The best TN / (TN + FP) over the thresholds with TP / (TP + FN) >= sensitivity.
+
+    Args:
+        sensitivity: The least sensitivity that counts, 0 to 1.
+        num_thresholds: How many thresholds are tried, evenly over 0 to 1.
+        class_id: The class that is measured, of several; None: all together.
+        name, dtype: As for `Metric`.
+    """
 
     _bounded, _wanted = _SENSITIVITY, _SPECIFICITY
 
@@ -250,7 +264,14 @@ class SpecificityAtSensitivity(_BestUnderConstraint):
 
 @registry.register("PrecisionAtRecall", "precision_at_recall")
 class PrecisionAtRecall(_BestUnderConstraint):
-    """The best precision over the thresholds with at least this recall."""
+    """The best precision over the thresholds with at least this recall.
+
+    Args:
+        recall: The least recall that counts, 0 to 1.
+        num_thresholds: How many thresholds are tried, evenly over 0 to 1.
+        class_id: The class that is measured, of several; None: all together.
+        name, dtype: As for `Metric`.
+    """
 
     _bounded, _wanted = _SENSITIVITY, _PRECISION
 
@@ -267,7 +288,14 @@ class PrecisionAtRecall(_BestUnderConstraint):
 
 @registry.register("RecallAtPrecision", "recall_at_precision")
 class RecallAtPrecision(_BestUnderConstraint):
-    """The best recall over the thresholds with at least this precision."""
+    """The best recall over the thresholds with at least this precision.
+
+    Args:
+        precision: The least precision that counts, 0 to 1.
+        num_thresholds: How many thresholds are tried, evenly over 0 to 1.
+        class_id: The class that is measured, of several; None: all together.
+        name, dtype: As for `Metric`.
+    """
 
     _bounded, _wanted = _PRECISION, _SENSITIVITY
 

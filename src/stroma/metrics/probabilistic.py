@@ -38,7 +38,13 @@ class Poisson(MeanMetricWrapper):
 
 @registry.register("BinaryCrossentropy", "binary_crossentropy", "bce", "BCE")
 class BinaryCrossentropy(MeanMetricWrapper):
-    """Mean of -y log(p) - (1 - y) log(1 - p)."""
+    """Mean of -y log(p) - (1 - y) log(1 - p).
+
+    Args:
+        name, dtype: As for `Metric`.
+        from_logits: Whether predictions are logits rather than probabilities.
+        label_smoothing: How far labels move towards 0.5, 0 to 1.
+    """
 
     _direction = "down"
 
@@ -60,7 +66,14 @@ class BinaryCrossentropy(MeanMetricWrapper):
 
 @registry.register("CategoricalCrossentropy", "categorical_crossentropy")
 class CategoricalCrossentropy(MeanMetricWrapper):
-    """Mean of -sum(y log(p)), one-hot targets."""
+    """Mean of -sum(y log(p)), one-hot targets.
+
+    Args:
+        name, dtype: As for `Metric`.
+        from_logits: Whether predictions are logits rather than probabilities.
+        label_smoothing: Share of each target spread evenly over the classes, 0 to 1.
+        axis: Axis of the classes.
+    """
 
     _direction = "down"
 
@@ -84,7 +97,14 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 @registry.register("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy")
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """Mean of -log(p[y]), targets are class numbers."""
+    """Mean of -log(p[y]), targets are class numbers.
+
+    Args:
+        name, dtype: As for `Metric`.
+        from_logits: Whether predictions are logits rather than probabilities.
+        ignore_class: Class number of samples that do not count.
+        axis: Axis of the classes.
+    """
 
     _direction = "down"
 

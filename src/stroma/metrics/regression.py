@@ -93,7 +93,12 @@ def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 
 @registry.register("CosineSimilarity", "cosine_similarity")
 class CosineSimilarity(MeanMetricWrapper):
-    """Mean cosine of the angle between y_true and y_pred: 1 is best (the loss has the minus)."""
+    """Mean cosine of the angle between y_true and y_pred: 1 is best (the loss has the minus).
+
+    Args:
+        name, dtype: As for `Metric`.
+        axis: Axis of the vectors.
+    """
 
     _direction = "up"
 
