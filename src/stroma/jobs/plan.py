@@ -95,8 +95,9 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
     if options.batch is None and count >= 20_000:
         batch = 128
     # The whole picture in small ones; windows of four fifths, which then show things as large as
-    # the whole picture does in the test, in others.
-    view = (height, width) if small else (_fifths(height), _fifths(width))
+    # the whole picture does in the test, in others. A network of the zoo may know one size only.
+    whole = small or options.model is not None
+    view = (height, width) if whole else (_fifths(height), _fifths(width))
     recipe = Recipe(
         model=options.model or SMALL,
         shape=data.shape, classes=len(data.class_names),

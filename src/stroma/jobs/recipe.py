@@ -110,7 +110,7 @@ def _small_residual(x: Symbolic, recipe: Recipe) -> Symbolic:
 
 def pupil(recipe: Recipe) -> tuple[Model, Model]:
     """(what is trained, the network in it): in training, random views come before the network."""
-    core = network(recipe, any_size=True)
+    core = network(recipe, any_size=recipe.view != recipe.shape[:2])
     inputs = layers.Input(recipe.shape)
     view = RandomView(
         (recipe.view[0], recipe.view[1]), (recipe.visible[0], recipe.visible[1]),

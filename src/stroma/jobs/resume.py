@@ -56,7 +56,7 @@ def _job(plan: Plan, run: RunRecord, folder: Path, watch: Watch) -> Job:
     if run.data is not None and data.fingerprint != run.data.fingerprint:
         raise RunError(
             f"{given['photos']} is not what the run began with",
-            where=str(Path(given["path"]).resolve()),
+            where=str(Path(given["photos"]).resolve()),
             why="photos were added, removed or changed: the parts would be others, and test "
             "photos could have been trained on",
             fix=f"bring the photos back, or begin anew: {run.command}",

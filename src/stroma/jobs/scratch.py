@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from stroma.core.errors import RunError
 from stroma.core.runs import CHECKPOINTS_FOLDER
 from stroma.data import ImageData
 from stroma.jobs.recipe import Recipe, how_to_train, network, pupil
@@ -22,15 +24,27 @@ class KeepBest(Callback):
     """Keeps the weights of the epoch with the highest validation accuracy, the later of equals.
 
     They travel in the checkpoint, so a resumed run still has them.
+
+    Args:
+        rate: Highest learning rate, for the advice to a run that diverges.
+    Raises: RunError: the loss is no number any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__()
+        self.rate = rate
         self.accuracy, self.epoch = -1.0, 0
         self.weights: dict[str, torch.Tensor] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        accuracy = (logs or {}).get("val_accuracy")
+        accuracy, loss = (logs or {}).get("val_accuracy"), (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise RunError(
+                f"training diverged: the loss of epoch {epoch + 1} is {loss}",
+                where=f"step {self.state.step}",
+                why="no step after this one could mend the weights",
+                fix=f"a smaller --lr: this one rose to {self.rate:g}",
+            )
         # Later of equals: the rate has fallen further, and its loss is as a rule the lower one
         if accuracy is not None and accuracy >= self.accuracy:
             self.accuracy, self.epoch = float(accuracy), epoch + 1
@@ -78,7 +92,7 @@ def train_recipe(
     learner, core = pupil(recipe)
     batches = data.train.batches(recipe.batch_size, seed=recipe.seed)
     steps = recipe.epochs * len(batches)
-    best = KeepBest()
+    best = KeepBest(recipe.learning_rate)
     begun = run is not None and bool(checkpoints(run.path / CHECKPOINTS_FOLDER))
     fitting.fit(
         learner, how_to_train(recipe, steps), batches,
