@@ -383,6 +383,34 @@ def test_a_wrapped_module_offers_weights_only(tmp_path: Path) -> None:
         assert np.array_equal(ours(model, numbers(2, *PICTURE)), before)
 
 
+def squash(x: Any) -> Any:
+    return torch.tanh(x) * 2
+
+
+def test_own_functions_are_handed_in_and_lambdas_refused(tmp_path: Path) -> None:
+    model = models.Sequential([layers.Input(TABLE), layers.Dense(3, activation=squash)])
+    again = reloaded(model, tmp_path, custom_objects={"squash": squash})
+    assert np.array_equal(ours(again, numbers(2, 5)), ours(model, numbers(2, 5)))
+    with pytest.raises(ArgumentError, match="unknown activation 'squash'"):
+        models.load_model(tmp_path / "model.keras")
+    nameless = models.Sequential([layers.Input(TABLE), layers.Dense(3, activation=lambda x: x)])
+    with pytest.raises(GraphError, match="no file can hold"):
+        nameless.save(tmp_path / "nameless.keras")
+
+
+class Named(models.Model):
+    """A subclass made from inputs and outputs: nested, it is still a graph."""
+
+
+def test_a_subclass_with_a_graph_nests(tmp_path: Path) -> None:
+    x = layers.Input(TABLE)
+    inner = Named(x, layers.Dense(3)(x))
+    model = models.Model(x, [inner(x), inner(x * 2.0)])
+    again = reloaded(model, tmp_path, custom_objects={"Named": Named})
+    for left, right in zip(ours(model, numbers(2, 5)), ours(again, numbers(2, 5)), strict=True):
+        assert np.array_equal(left, right)
+
+
 # Weights alone
 
 
@@ -554,6 +582,19 @@ def test_keras_goes_on_where_we_stopped(
     expected = losses_of(model, 3)
     np.testing.assert_allclose(losses_of(there, 3), expected, rtol=1e-4)
     np.testing.assert_allclose(losses_of(back, 3), expected, rtol=1e-4)
+
+
+def test_frozen_layers_stay_frozen_and_training_goes_on(tmp_path: Path) -> None:
+    model = compiled("adam")
+    model.layers[1].trainable = model.layers[2].trainable = False
+    losses_of(model, 3)
+    again = reloaded(model, tmp_path)
+    assert [w.requires_grad for w in again.weights] == [w.requires_grad for w in model.weights]
+    model.reset_metrics()
+    there = keras.models.load_model(tmp_path / "model.keras")
+    expected = losses_of(model, 3)
+    assert losses_of(again, 3) == expected
+    np.testing.assert_allclose(losses_of(there, 3), expected, rtol=1e-4)
 
 
 def test_schedules_and_objects_in_compile(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic, run_on_probe
 from stroma.network.network import Network
 from stroma.network.sequential import SequentialNetwork
 from stroma.saving.operations import Written, write_operation
-from stroma.saving.vocabulary import class_name, describe, networks_registry, plain, refuse_node
+from stroma.saving.vocabulary import describe, networks_registry, plain, refuse_node
 
 MAX_INLINE = 65_536  # numbers in a constant tensor that a graph may hold
 
@@ -50,6 +50,12 @@ def ordered_layers(network: Network) -> list[Layer]:
     writer = _GraphWriter(network, weights_only=True)
     layers = {("layer", id(layer)): layer for layer in network.keys().values()}
     return [layers[owner] for owner in writer.order() if owner in layers]
+
+
+def is_nested_graph(layer: Any) -> bool:
+    """Whether Keras counts the calls of a layer from 1 at the ends of the network around it."""
+    stack = isinstance(layer, SequentialNetwork)
+    return isinstance(layer, Network) and layer._is_graph and not stack
 
 
 def has_graph_config(network: Network) -> bool:
@@ -289,8 +295,7 @@ class _GraphWriter:
         name, index, position = self._history(tensor)
         call, _ = self._source(tensor)
         target = call.node.target if call is not None else None
-        nested = isinstance(target, Network) and class_name(type(target)) == "Functional"
-        return [name, index + nested, position]
+        return [name, index + is_nested_graph(target), position]
 
     def _position(self, tensor: SymbolicTensor) -> int:
         """Which of the flat outputs of its call a tensor is."""

@@ -14,9 +14,8 @@ from stroma.core.layer import Layer
 from stroma.core.names import snake_case
 from stroma.core.symbolic import any_symbolic
 from stroma.network.network import Network
-from stroma.network.sequential import SequentialNetwork
 from stroma.saving import vocabulary
-from stroma.saving.describe import leaves
+from stroma.saving.describe import is_nested_graph, leaves
 from stroma.saving.operations import OWN_MODULE, find_operation
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ class GraphReader:
         else:
             layer = self.owner.layer(entry)
             self.callables[name] = layer
-            stack = isinstance(layer, SequentialNetwork)
-            if isinstance(layer, Network) and layer._is_graph and not stack:
+            if is_nested_graph(layer):
                 self.nested.add(name)
         nodes = entry.get("inbound_nodes") or []
         if not isinstance(nodes, list):

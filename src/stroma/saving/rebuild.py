@@ -61,8 +61,7 @@ class Rebuilder:
         if isinstance(shared, int) and shared in self.shared:
             return self.shared[shared]  # type: ignore[no-any-return]
         self.made += 1
-        if self.made > MAX_LAYERS:
-            raise self.bad(f"it has more than {MAX_LAYERS:,} layers")
+        self._check_count(self.made)
         cls = vocabulary.find_class(described, self.custom, where=self.where)
         if not (inspect.isclass(cls) and issubclass(cls, Layer)):
             raise self.bad(f"{described.get('class_name')!r} is not a layer")
@@ -70,6 +69,10 @@ class Rebuilder:
         if isinstance(shared, int):
             self.shared[shared] = layer
         return layer
+
+    def _check_count(self, count: int) -> None:
+        if count > MAX_LAYERS:
+            raise self.bad(f"it has more than {MAX_LAYERS:,} layers")
 
     def _make(self, cls: type[Layer], described: dict[str, Any]) -> Layer:
         config: dict[str, Any] = described["config"]
@@ -99,7 +102,7 @@ class Rebuilder:
             config["name"] = None
         inherited = "from_config" not in {key for c in _above(cls) for key in c.__dict__}
         if inherited:  # a class with a from_config of its own reads its config itself
-            config = {key: self.value(value) for key, value in config.items()}
+            config = {k: v if k == "name" else self.value(v) for k, v in config.items()}
         try:
             layer = cls.from_config(config)
         except TypeError:
@@ -123,6 +126,8 @@ class Rebuilder:
         """A setting: plain data stays, described layers and own classes become objects."""
         if isinstance(value, list):
             return [self.value(item) for item in value]
+        if isinstance(value, str):
+            return self._function(value)
         if not isinstance(value, dict):
             return value
         kind, config = value.get("class_name"), value.get("config")
@@ -132,6 +137,8 @@ class Rebuilder:
             return self.constant(value)
         if kind in vocabulary.UNSAFE and kind not in self.custom:
             vocabulary.find_class(value, self.custom, where=self.where)
+        if kind == "function" and isinstance(config, str) and self._function(config) is not config:
+            return self._function(config)
         own = self._own(value)
         if own is not None:
             if inspect.isclass(own) and issubclass(own, Layer):
@@ -144,7 +151,12 @@ class Rebuilder:
             _check_sizes(config, self)
             known = vocabulary.accepted(config, cls, where=f"{self.where}: {kind}")
             return {**value, "config": known}
-        return value  # a dtype policy, a function's name: the class that takes it looks it up
+        return value  # a dtype policy: the class that takes it looks it up
+
+    def _function(self, name: str) -> Any:
+        """An own function of this name, else the name: the class that takes it looks it up."""
+        own = self.custom.get(name, vocabulary.registered(name))
+        return own if callable(own) and not inspect.isclass(own) else name
 
     def _own(self, described: dict[str, Any]) -> Any:
         for key in (described.get("registered_name"), described.get("class_name")):
@@ -173,6 +185,7 @@ class Rebuilder:
         entries = config.get("layers")
         if not isinstance(entries, list):
             raise self.bad("a network's 'layers' is not a list")
+        self._check_count(self.made + len(entries))  # before the first of them is made
         graph = None
         if issubclass(cls, SequentialNetwork):
             network = self._stack(cls, config, entries)

@@ -8,6 +8,7 @@ table of layers, in the table of networks that `stroma.models` fills, among the 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -64,6 +65,12 @@ def registered_name(thing: Any) -> str:
     return str(getattr(thing, "__name__", type(thing).__name__))
 
 
+def registered(name: str) -> Any:
+    """What was registered as "package>name", found by either name; None: nothing."""
+    by_last_part = {key.rpartition(">")[2]: thing for key, thing in REGISTERED.items()}
+    return REGISTERED.get(name, by_last_part.get(name))
+
+
 def class_name(cls: type) -> str:
     """The name of a layer's or network's class in files."""
     name = networks_registry.name_of(cls) or layers_registry.name_of(cls)
@@ -76,17 +83,33 @@ def describe(thing: Any) -> dict[str, Any]:
     name = class_name(cls)
     if networks_registry.name_of(cls):
         module: str | None = "keras" if name == "Sequential" else "keras.src.models.functional"
-        registered = None if name == "Sequential" else name
+        full_name = None if name == "Sequential" else name
     elif layers_registry.name_of(cls):
-        module, registered = layers_registry.keras_module, None
+        module, full_name = layers_registry.keras_module, None
     else:
-        module, registered = None, registered_name(cls)
+        module, full_name = None, registered_name(cls)
+    config = plain(thing.get_config(), cls if module else None)
+    _refuse_nameless(config, thing)
     return {
         "module": module,
         "class_name": name,
-        "config": plain(thing.get_config(), cls if module else None),
-        "registered_name": registered,
+        "config": config,
+        "registered_name": full_name,
     }
+
+
+def _refuse_nameless(config: dict[str, Any], layer: Any) -> None:
+    """A lambda, or an object that has no config, cannot be found again by any name."""
+    for key, value in config.items():
+        text = value if isinstance(value, str) else ""
+        if text == "<lambda>" or re.fullmatch(r"<.* at 0x[0-9a-f]+>", text):
+            raise GraphError(
+                f"{type(layer).__name__} {layer.name!r} has a {key} that no file can hold: {text}",
+                where=f"{type(layer).__name__}({key}=...)",
+                why="a file names functions, and this one has no name",
+                fix=f"def my_{key}(x): ..., and load_model(FILE, custom_objects={{"
+                f"'my_{key}': my_{key}}})",
+            )
 
 
 def plain(config: Any, cls: type | None = None) -> Any:
