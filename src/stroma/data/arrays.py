@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from stroma.core.errors import DataError
+from stroma.core.optional import require
 from stroma.data.cache import ArrayStore
 from stroma.data.copies import exact_copies, join, pairs_of
 from stroma.data.dataset import ImageData, build
@@ -89,7 +89,8 @@ def digits(*, seed: int = 0, fractions: tuple[float, float, float] = (0.57, 0.10
         >>> data.shape, len(data.train) + len(data.validation) + len(data.test)
         ((8, 8, 1), 1797)
     """
-    raw = load_digits()
+    # on use: scikit-learn takes a second and more to import, and photos do not need it
+    raw = require("sklearn.datasets").load_digits()
     pixels = np.rint(raw.images * (255 / 16)).astype(np.uint8)
     names = [str(name) for name in raw.target_names]
     return arrays(pixels, raw.target, names, seed=seed, fractions=fractions, source="digits")

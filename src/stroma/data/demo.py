@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits, load_sample_images
 
 from stroma.core.checks import check_int
 from stroma.core.errors import DataError
+from stroma.core.optional import require
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SIDE = 64
@@ -218,7 +218,8 @@ class _Material:
     @classmethod
     def of(cls, part: int, seed: int) -> _Material:
         """Part 0 is training, part 1 test; they share no digit and no pixel of a photograph."""
-        digits = load_digits()
+        samples = require("sklearn.datasets")  # on use: a second and more to import
+        digits = samples.load_digits()
         chosen = []
         for label in range(10):
             ours = digits.images[digits.target == label] / 16
@@ -226,7 +227,7 @@ class _Material:
             held_out = round(len(ours) * _TEST_DIGITS)
             chosen.append(ours[order[:held_out] if part else order[held_out:]])
         grounds = []
-        for photograph in load_sample_images().images:
+        for photograph in samples.load_sample_images().images:
             edge = round(photograph.shape[1] * _TRAINING_SHARE)
             grounds.append(Image.fromarray(photograph[:, edge:] if part else photograph[:, :edge]))
         return cls(chosen, grounds)
