@@ -17,6 +17,7 @@ from stroma.core.symbolic import is_symbolic
 from stroma.layers.torch_module import Layout
 from stroma.models import Model
 from stroma.network.network import Network
+from stroma.training.fitting import device_of
 
 
 def preprocess(x: Any, preprocessing: Preprocessing) -> Any:
@@ -94,9 +95,9 @@ def with_head(extractor: Model, head: Iterable[Layer]) -> Model:
 
     Shape: (B, H, W, C) -> (B, K)
     """
-    x = extractor.output
+    x, device = extractor.output, device_of(extractor)  # `features` may have moved it to a GPU
     for layer in head:
-        x = layer(x)
+        x = layer.to(device)(x)
     return Model(extractor.input, x, name="classifier")
 
 

@@ -36,7 +36,7 @@ def features(
     layer: str | None = None,
     preprocessing: Preprocessing | None = None,
     layout: Layout | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     precision: str = "auto",
     device: str = "auto",
     cache: bool = True,
@@ -52,7 +52,8 @@ def features(
         base: Network or module as in `feature_extractor`, or what that made.
         part: Part of a data set; of the test part, what `open_test()` gave.
         layer, preprocessing, layout: As in `feature_extractor`.
-        batch_size: Pictures at once.
+        batch_size: Pictures at once; None: 16 on a CPU, where the maps then stay near the core, 256
+            elsewhere.
         precision: What the network computes in: "auto" takes bfloat16 where it is faster, which
             moves features by about 1 %; or "float32", "bfloat16".
         device: "auto", "cpu", "cuda".
@@ -66,7 +67,8 @@ def features(
     ).to(place)
     if not len(part):
         return np.zeros((0, int(extractor.output_shape[-1])), np.float32)
-    run = _Runner(extractor, part, batch_size, precision, place)
+    size = batch_size or (16 if place.type == "cpu" else 256)
+    run = _Runner(extractor, part, size, precision, place)
     if not cache:
         return run.whole(progress)[0]
     path = _cache_path(run)
