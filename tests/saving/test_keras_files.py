@@ -278,6 +278,19 @@ def test_dots_come_back_and_keras_sees_none(tmp_path: Path) -> None:
     assert "layer1.0.conv1.weight" in models.load_model(tmp_path / "model.keras").state_dict()
 
 
+@pytest.mark.parametrize("name", ["output", "in", "train.class", "a b", "x-1", "lambda"])
+def test_awkward_names(name: str, tmp_path: Path) -> None:
+    x = layers.Input(TABLE)
+    model = models.Model(x, layers.Dense(2, name=name)(x))
+    again = reloaded(model, tmp_path)
+    assert np.array_equal(ours(again, numbers(2, 5)), ours(model, numbers(2, 5)))
+    assert again.get_layer(name).name == name
+    same(
+        ours(model, numbers(2, 5)),
+        theirs(keras.models.load_model(tmp_path / "model.keras"), numbers(2, 5)),
+    )
+
+
 def test_two_reloaded_models_meet_in_one_network(tmp_path: Path) -> None:
     x = layers.Input(TABLE)
     model = models.Model(x, layers.Dense(2)(x))

@@ -120,8 +120,8 @@ class TorchModuleWrapper(Layer):
             f"TorchModuleWrapper {self.name!r} holds a {type(self.module).__name__}, which "
             "cannot be written as a config",
             why="a file that could make any module could run any code",
-            fix="save the numbers: torch.save(model.state_dict(), path), and build the model in "
-            "code; or rewrite the module as a Layer",
+            fix="save the numbers alone: model.save_weights('model.safetensors'), and build the "
+            "model in code; or rewrite the module as a Layer",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -44,15 +45,15 @@ def reachable(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> li
 def name_layers(nodes: Iterable[Node], reserved: Callable[[str], bool]) -> dict[str, Layer]:
     """Each layer once, under its key: the given name, else its class, numbered in this network.
 
-    A name that is an attribute of `Model` gets a trailing `_`. A layer that another network has
-    already numbered keeps that name here if it is free.
+    A name that is an attribute of `Model`, or a word of Python's own, gets a trailing `_`. A layer
+    that another network has already numbered keeps that name here if it is free.
     """
     layers = {id(node.target): node.target for node in nodes if node.kind == "layer"}
     keys: dict[str, Layer] = {}
     for layer in layers.values():
         if (given := layer._given_name) is None:
             continue
-        key = f"{given}_" if reserved(given) else given
+        key = _attribute(given, reserved)
         if key in keys:
             raise GraphError(
                 f"two layers are called {given!r}",
@@ -65,11 +66,17 @@ def name_layers(nodes: Iterable[Node], reserved: Callable[[str], bool]) -> dict[
         if layer._given_name is None:
             wanted = layer._network_name
             if wanted is None or wanted in keys:
-                wanted = numbered(snake_case(type(layer).__name__), keys)
+                wanted = numbered(_attribute(snake_case(type(layer).__name__), reserved), keys)
             layer._network_name = layer._network_name or wanted
             keys[wanted] = layer
     order = {id(layer): key for key, layer in keys.items()}
     return {order[identity]: layer for identity, layer in layers.items()}
+
+
+def _attribute(name: str, reserved: Callable[[str], bool]) -> str:
+    """A name as the attribute path that generated code can use: `in.conv` is `in_.conv`."""
+    first, *rest = [f"{p}_" if keyword.iskeyword(p) else p for p in name.split(".")]
+    return ".".join([f"{first}_" if reserved(first) else first, *rest])
 
 
 def register(root: nn.Module, key: str, module: nn.Module, container: type[nn.Module]) -> None:

@@ -87,6 +87,10 @@ class Savable(Network):
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Network:
     """A new model from what `to_json` wrote: the same closed vocabulary as for files.
 
+    Args:
+        json_string: What `to_json` gave.
+        custom_objects: Own classes and functions, by the names in the JSON.
+    Raises: FileFormatError: it names what stroma does not know.
     Example:
         >>> from stroma import layers, models
         >>> model = models.Sequential([layers.Input((3,)), layers.Dense(2)])
@@ -105,7 +109,11 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 
 def clone_model(model: Network) -> Network:
-    """A new model of the same structure and names, its weights at new initial values."""
+    """A new model of the same structure and names, its weights at new initial values.
+
+    Args:
+        model: The model; own classes in it need no registration.
+    """
     own = {registered_name(type(layer)): type(layer) for layer in model.modules()}
     clone = Rebuilder(own, where="clone_model").layer(copy.deepcopy(describe(model)), type(model))
     assert isinstance(clone, Network)
