@@ -304,21 +304,24 @@ class Layer(Configurable, LayerWeights):
     @property
     def losses(self) -> list[Tensor]:
         """Penalties of the last call and of the regularised weights, sublayers included."""
-        collected = list(self._losses)
-        collected += [
-            weight.spec.regularizer(weight.keras_view)
-            for weight in self.own_weights()
-            if weight.spec.regularizer is not None and weight.requires_grad
-        ]
-        for layer in self.sublayers():
-            collected += layer.losses
+        collected: list[Tensor] = []
+        for layer in self._layers_within():
+            collected += layer._losses
+            if any(spec.regularizer is not None for spec in layer._specs.values()):
+                collected += [
+                    weight.spec.regularizer(weight.keras_view)
+                    for weight in layer.own_weights()
+                    if weight.spec.regularizer is not None and weight.requires_grad
+                ]
         return collected
 
     def clear_losses(self) -> None:
         """Forget the penalties of the last call."""
-        self._losses.clear()
-        for layer in self.sublayers():
-            layer.clear_losses()
+        for layer in self._layers_within():
+            layer._losses.clear()
+
+    def _layers_within(self) -> Iterator[Layer]:
+        return (module for module in self.modules() if isinstance(module, Layer))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_nodes": []}  # a copy of a layer is not a copy of its network
