@@ -37,7 +37,9 @@ COMMANDS = {
     "train": Entry("stroma.cli.train:train_command", "Train on photos: the main job."),
     "predict": Entry("stroma.cli.predict:predict", "Say what is in photos."),
     "evaluate": Entry("stroma.cli.evaluate:evaluate", "Measure a model on other photos."),
-    "report": Entry("stroma.cli.report:report", "Write the report of a run, or compare runs."),
+    "report": Entry(
+        "stroma.cli.report:report", "Write the report of a run, or compare runs.", False
+    ),
     "check": Entry("stroma.cli.check:check", "Look at the photos, train nothing."),
     "summary": Entry("stroma.cli.summary:summary", "Show the layers of a network."),
     "demo": Entry("stroma.cli.demo:demo", "Write demo photos and train on them."),

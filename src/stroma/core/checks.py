@@ -67,6 +67,8 @@ def check_number(
         raise ArgumentTypeError(
             f"{owner}: {name} must be a number, got {value!r} ({type(value).__name__})",
             where=f"{owner}({name}=...)",
+            why=f"{name} is calculated with",
+            fix=f"{owner}({name}={minimum if math.isfinite(minimum) else 1.0:g})",
         ) from None
     inside = minimum < number < maximum if exclusive else minimum <= number <= maximum
     if math.isnan(number) or not inside:

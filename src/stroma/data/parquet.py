@@ -82,7 +82,12 @@ def _bytes_to_found(
             samples.append(sample)
             places.append((table, at))
     if not samples:
-        raise DataError(f"{path.name} has no rows", where=str(path), fix="give a file with rows")
+        raise DataError(
+            f"{path.name} has no rows",
+            where=str(path),
+            why="a row is a picture and its label",
+            fix="give a file with rows",
+        )
     class_names = names or sorted_labels({sample.label for sample in samples})
 
     def read(index: int) -> bytes:

@@ -28,6 +28,7 @@ def find(path: str | Path, group: str | None = None) -> Found:
     if not path.is_file():
         raise DataError(
             f"{path} is neither a file nor a folder", where=str(path),
+            why="it is a pipe, a socket or a device, which cannot be looked at twice",
             fix="give a folder, a zip, a CSV or a Parquet file",
         )  # fmt: skip
     suffix = path.suffix.lower()

@@ -39,7 +39,10 @@ def read_csv(path: Path, group: str | None) -> Found:
     lines = _parse(path, entries)
     if not lines:
         raise DataError(
-            f"{path.name} has no rows", where=str(path), fix="give it the columns path,label"
+            f"{path.name} has no rows",
+            where=str(path),
+            why="a row says where a picture is and what it shows",
+            fix="give it the columns path,label",
         )
     header, body = lines[0][1], lines[1:]
     columns = find_columns(header, path, group, headerless=_is_data(header, path.parent))

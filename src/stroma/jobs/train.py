@@ -30,6 +30,7 @@ from stroma.models import Model
 from stroma.network.design import design
 from stroma.package.artefact import Artefact
 from stroma.report import write_report
+from stroma.training.fitting import choose_device
 from stroma.training.interrupt import Interrupted
 from stroma.training.run_folder import RunFolder
 from stroma.transfer import PixelBaselines
@@ -74,6 +75,7 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     """
     watch = watch or Watch()
     recording.check_out(options.out)
+    choose_device(options.device)  # a wrong name is said before minutes of decoding
     size = (8, 8) if options.path == "digits" else natural_size(options.path, group=options.group)
     road = choose_road(options, size, watch.say)
     data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch)

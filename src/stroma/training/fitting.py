@@ -76,11 +76,22 @@ def choose_device(device: str | torch.device | None = "auto") -> torch.device:
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.device(wanted)
-    except RuntimeError as error:
+        chosen = torch.device(wanted)
+        torch.empty(0, device=chosen)  # a name may be known, and the device not be in here
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ArgumentError(
-            f"unknown device {wanted!r}", where="device=...", fix='"cpu", "cuda" or "mps"'
+            f"there is no device {wanted!r}",
+            where="device=..., --device, or the environment variable STROMA_DEVICE",
+            why=f"torch {torch.__version__} finds {_devices()}",
+            fix="leave it away: the best one there is is taken",
         ) from error
+    return chosen
+
+
+def _devices() -> str:
+    """The devices of this machine, by the names that torch knows."""
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ", ".join(["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])])
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -117,7 +117,12 @@ def _fresh_path(subject: str) -> Path:
         path = root / f"{day}_{subject}_{name}"
         if not path.exists():
             return path
-    raise RunError(f"{root} is full of runs of today", where=str(root.resolve()))
+    raise RunError(
+        f"{root} is full of runs of today",
+        where=str(root.resolve()),
+        why="a run never takes the name of another",
+        fix="name its folder: --out FOLDER",
+    )
 
 
 def _now() -> str:
