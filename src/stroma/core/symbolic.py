@@ -256,7 +256,11 @@ def _refuse_unrecordable(
     func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     """Raise on what must not be a node: in-place work, hidden weights, a `training` switch."""
-    if (name.endswith("_") and not name.endswith("__")) or "out" in kwargs or kwargs.get("inplace"):
+    if (
+        (name.endswith("_") and not name.endswith("__"))
+        or kwargs.get("out") is not None
+        or kwargs.get("inplace")
+    ):
         _refuse_in_place(name, f"{name.rstrip('_')} without in-place or out=")
     holds_weights = any(isinstance(a, nn.Parameter) for a in tree_flatten((args, kwargs))[0])
     if not holds_weights and "training" not in kwargs and not _takes_training(func):

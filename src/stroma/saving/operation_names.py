@@ -69,7 +69,7 @@ ATTRIBUTES = _words(  # properties of a tensor
 KERAS_NN = _words(  # operations that Keras keeps in keras.ops.nn
     """
     Relu Relu6 Sigmoid Softsign Silu LogSigmoid Selu TanhShrink LeakyRelu Elu Celu Gelu Softmax
-    LogSoftmax Glu SoftShrink HardShrink OneHot Softplus HardSigmoid HardSilu HardTanh
+    LogSoftmax Glu SoftShrink HardShrink Softplus HardSigmoid HardSilu HardTanh
     SparsePlus SparseSigmoid Squareplus Sparsemax Threshold
     """
 )

@@ -71,17 +71,24 @@ def write_operation(node: Node) -> Written | None:
         else:
             return Written(f"keras.src.ops.{_MODULES[class_name]}", class_name, args, {}, config)
     name = _OWN_NAMES.get((node.kind, target))
-    return None if name is None else Written(OWN_MODULE, name, tuple(node.args), kwargs, {})
+    if name is None:
+        return None
+    args = tuple(node.args)
+    if target is operator.getitem:
+        args = (args[0], _index(args[1]))
+    return Written(OWN_MODULE, name, args, kwargs, {})
 
 
 # torch.nn.functional hands these on from its defaults
-_WITHOUT_EFFECT = [("inplace", False), ("_stacklevel", 3), ("dtype", None)]
+_WITHOUT_EFFECT = [("inplace", False), ("_stacklevel", 3), ("dtype", None), ("out", None)]
 
 
 def find_operation(module: Any, class_name: Any) -> Callable[..., Any] | None:
     """What runs for an operation named in a file, with Keras' arguments; None: not in the table."""
     if module == OWN_MODULE:
         kind, target = _OWN.get(class_name, ("", ""))
+        if target is operator.getitem:
+            return _get_item
         if kind == "function":
             function: Callable[..., Any] = target
             return function
@@ -335,18 +342,17 @@ def _write_cast(x: Any, dtype: torch.dtype) -> Any:
 
 
 def _write_get_item(x: Any, key: Any) -> Any:
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, (list, Tensor, SymbolicTensor)):
+            raise NotImplementedError
     return "GetItem", (x, _index(key)), {}
 
 
 def _index(key: Any) -> Any:
-    """An index as Keras writes it: a list is the tuple, so a list of positions is a tensor."""
+    """An index for a file: a list is the tuple there, so a list of positions is a tensor."""
     if isinstance(key, tuple):
         return [_index(part) for part in key]
-    if isinstance(key, list):
-        return torch.as_tensor(key)
-    if isinstance(key, SymbolicTensor):
-        raise NotImplementedError
-    return key
+    return torch.as_tensor(key) if isinstance(key, list) else key
 
 
 def _write_squeeze(x: Any, dim: Any = None) -> Any:
