@@ -225,6 +225,20 @@ def test_compile_config_is_closed_as_well(
     assert not models.load_model(path, compile=False).compiled
 
 
+def test_a_metric_that_would_fill_the_memory(
+    members: Members, tmp_path: Path, quiet: list[str]
+) -> None:
+    def change(config: dict[str, Any]) -> None:
+        settings = {"num_thresholds": 10**9}
+        config["compile_config"]["metrics"] = [
+            {"module": "keras.metrics", "class_name": "AUC", "config": settings}
+        ]
+
+    path = pack(tmp_path / "m.keras", with_config(members, change))
+    error = refused(path, quiet, "1000000000")
+    assert "compile=False" in error.fix
+
+
 def test_own_objects_do_not_open_the_rest(
     members: Members, tmp_path: Path, quiet: list[str]
 ) -> None:

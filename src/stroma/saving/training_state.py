@@ -23,7 +23,8 @@ from stroma.saving.describe import ordered_layers
 from stroma.saving.hdf5 import StoredArrays
 from stroma.saving.vocabulary import REGISTERED, accepted, plain, registered_name, unknown
 
-MAX_SETTING = 100_000  # a metric with more thresholds or classes would fill the memory
+# A metric with more thresholds or classes would fill the memory; a schedule may count many steps
+MAX_SETTING = {"loss": 100_000, "metric": 100_000, "optimizer": 2**40}
 
 
 def compile_config(compiled: Any) -> dict[str, Any] | None:
@@ -113,7 +114,7 @@ def _revive(value: Any, kind: str, custom: Mapping[str, Any], where: str) -> Any
             return own.from_config(config) if hasattr(own, "from_config") else own
     if name not in registry or value.get("module", "keras") is None or not isinstance(config, dict):
         raise unknown(name, where=where)
-    _check_numbers(config, where)
+    _check_numbers(config, MAX_SETTING[kind], where)
     cls = registry.lookup(name)
     if not isinstance(cls, type):
         return cls
@@ -137,7 +138,7 @@ def _by_name(name: str, kind: str, custom: Mapping[str, Any], where: str) -> Any
     )
 
 
-def _check_numbers(config: Any, where: str) -> None:
+def _check_numbers(config: Any, limit: int, where: str) -> None:
     stack = [config]
     while stack:
         item = stack.pop()
@@ -145,7 +146,7 @@ def _check_numbers(config: Any, where: str) -> None:
             stack += item.values()
         elif isinstance(item, list):
             stack += item
-        elif type(item) is int and abs(item) > MAX_SETTING and abs(item) >= 2**40:
+        elif type(item) is int and abs(item) > limit:
             raise FileFormatError(
                 f"a setting of a loss, metric or optimizer is {str(item)[:40]}",
                 where=where,
