@@ -340,6 +340,8 @@ def symbolic_outputs(node: Node, first: Any, second: Any) -> Any:
     if isinstance(first, dict):
         return items
     made = [items[key] for key in keys]
+    if hasattr(first, "n_sequence_fields"):  # torch.max(x, 1).values, torch.topk(x, 3).indices
+        return type(first)(made)
     return made if type(first) is list else tuple(made)
 
 
