@@ -11,7 +11,7 @@ from stroma.core.errors import ArgumentTypeError, GraphError
 from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.core.names import numbered, snake_case
-from stroma.core.symbolic import SymbolicTensor, is_symbolic
+from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 from stroma.network.network import Network
 
 
@@ -86,8 +86,12 @@ class SequentialNetwork(Network):
         if self._entry is not None and self._stack:
             outputs: Any = self._entry
             for layer in self._stack:
-                layer._nodes.clear()
-                outputs = layer(outputs)
+                recorded = _recorded_on(outputs, layer)
+                if recorded is None:
+                    layer._nodes.clear()
+                    outputs = layer(outputs)
+                else:
+                    outputs = recorded.outputs
             self._record_graph(self._entry, outputs)
             return
         keys: dict[str, Layer] = {}
@@ -112,6 +116,16 @@ class SequentialNetwork(Network):
     def layers(self) -> list[Layer]:
         """The layers, without the entry."""
         return list(self._stack)
+
+
+def _recorded_on(inputs: Any, layer: Layer) -> Node | None:
+    """Where the layer was recorded on `inputs`, so that n calls of `add` record n layers, not n².
+
+    A network inside may have grown since: it is always recorded again.
+    """
+    if isinstance(layer, Network):
+        return None
+    return next((node for node in layer._nodes if node.args and node.args[0] is inputs), None)
 
 
 def _input_dtype(layer: Layer) -> Any:
