@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ def terminal_picture(command: str, recorded: str, target: Path) -> None:
     recorded = re.sub(r"^Script (started|done).*$\n?", "", recorded, flags=re.M)
     recorded = recorded.replace("\r\n", "\n")
     lines = [line.split("\r")[-1] for line in recorded.split("\n")]
-    console = Console(record=True, width=100, file=tempfile.TemporaryFile("w"))
+    console = Console(record=True, width=100, file=io.StringIO())
     console.print(Text(f"$ {command}", style="bold"))
     console.print(Text.from_ansi("\n".join(lines).strip("\n")))
     console.save_svg(str(target), title="stroma")

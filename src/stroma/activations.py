@@ -248,7 +248,8 @@ def log_softmax(x: Tensor, axis: int | None = -1) -> Tensor:
 def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     """The point of the probability simplex nearest to x: max(x - tau, 0), sums to 1, often sparse.
 
-    Along `axis`, tau is found by sorting: the largest k with 1 + k x_(k) > x_(1) + ... + x_(k) sets the support.
+    Along `axis`, tau is found by sorting: the largest k with 1 + k x_(k) > x_(1) + ... + x_(k)
+    sets the support.
 
     Example:
         >>> sparsemax(torch.tensor([0.1, 1.1, 0.5]))

@@ -276,7 +276,7 @@ def test_the_same_code_twice_gives_equal_keys_and_weights() -> None:
 
 
 def test_names_that_are_attributes_get_an_underscore() -> None:
-    assert list(output_name().state_dict())[0] == "train_.weight"
+    assert next(iter(output_name().state_dict())) == "train_.weight"
 
 
 @pytest.mark.parametrize(

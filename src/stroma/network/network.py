@@ -131,25 +131,10 @@ class Network(Layer):
 
     def _match_inputs(self, inputs: Any) -> list[Any]:
         """The inputs in the order of the graph, in their declared dtype and rank."""
-        wanted = self._inputs
-        if is_symbolic(wanted):
-            if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
-                inputs = inputs[0]
-            return [_fit(inputs, wanted, self)]
-        if isinstance(wanted, dict):
-            values = [_lookup(inputs, key, self) for key in wanted]
-        elif isinstance(inputs, dict):
-            values = [_lookup(inputs, tensor.node.target.name, self) for tensor in wanted]
-        else:
-            values = tree_flatten(inputs)[0]
-        tensors = tree_flatten(wanted)[0]
-        if len(values) != len(tensors):
-            raise ShapeError(
-                f"network {self.name!r} has {len(tensors)} inputs, {len(values)} were given",
-                where=f"{type(self).__name__}.call",
-                fix="give a list with one tensor per input, or a dict by input name",
-            )
-        return [_fit(value, tensor, self) for value, tensor in zip(values, tensors)]
+        if is_symbolic(self._inputs) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            inputs = inputs[0]
+        values = _in_order(inputs, self._inputs, self)
+        return [_fit(value, tensor, self) for value, tensor in zip(values, self.inputs)]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Masks of the outputs: known from the recording for a graph."""
@@ -224,6 +209,27 @@ class Network(Layer):
 
     def run_for_shapes(self, *args: Any, **kwargs: Any) -> Any:
         return super().run_for_shapes(*args, **kwargs)
+
+
+def _in_order(given: Any, wanted: Any, network: Network) -> list[Any]:
+    """The values of a structure, in the order in which the network's own structure has them."""
+    if is_symbolic(wanted):
+        return [given]
+    if isinstance(wanted, dict):
+        pairs = [(_lookup(given, key, network), part) for key, part in wanted.items()]
+    elif isinstance(given, dict):  # by the names of the inputs
+        pairs = [(_lookup(given, part.node.target.name, network), part) for part in wanted]
+    elif isinstance(given, (list, tuple)) and len(given) == len(wanted):
+        pairs = list(zip(given, wanted))
+    else:
+        count = len(given) if isinstance(given, (list, tuple)) else 1
+        raise ShapeError(
+            f"network {network.name!r} has {len(wanted)} inputs, {count} were given",
+            where=f"{type(network).__name__}.call",
+            why="each input of the network needs its numbers",
+            fix="give a list with one tensor per input, or a dict by input name",
+        )
+    return [value for part_given, part in pairs for value in _in_order(part_given, part, network)]
 
 
 def _lookup(inputs: Any, key: str, network: Network) -> Any:
