@@ -13,7 +13,7 @@ from stroma.core.errors import DataError
 from stroma.core.optional import require
 from stroma.data.cache import ArrayStore
 from stroma.data.copies import exact_copies, join, pairs_of
-from stroma.data.dataset import ImageData, build
+from stroma.data.dataset import ImageData, build, split_sentence
 from stroma.data.records import Audit, AuditEntry, first_names
 from stroma.data.split import check_fractions, split
 
@@ -70,6 +70,7 @@ def arrays(
         store=ArrayStore(pixels), rows=np.arange(len(pixels)), parts=parts, labels=labels,
         units=units, names=names, class_names=names_of_classes, audit=audit,
         original=[(height, width)], source=source, fingerprint=digest.hexdigest(),
+        split=split_sentence(fractions),
     )  # fmt: skip
 
 

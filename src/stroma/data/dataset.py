@@ -31,6 +31,7 @@ class ImageData:
         fingerprint: SHA-256 over names, sizes and labels.
         shapes: Up to three example (height, width) of the files: smallest, middle, largest.
         decoder: How a picture becomes (H, W, C): a model's preprocessing needs it. None for arrays.
+        split: One sentence: how the parts were made.
     """
 
     class_names: list[str]
@@ -43,6 +44,7 @@ class ImageData:
     fingerprint: str
     shapes: list[tuple[int, int]] = field(default_factory=list)
     decoder: Decoder | None = None
+    split: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -117,6 +119,18 @@ class ImageData:
         }
 
 
+def split_sentence(fractions: Sequence[float]) -> str:
+    """How parts are made of data that comes in one.
+
+    Example:
+        >>> split_sentence((0.7, 0.15, 0.15))
+        'made here: 70% train, 15% validation, 15% test, by class; copies stay together'
+    """
+    train, validation, test = fractions
+    shares = f"{train:.0%} train, {validation:.0%} validation, {test:.0%} test"
+    return f"made here: {shares}, by class; copies stay together"
+
+
 def build(
     *,
     store: Store,
@@ -130,6 +144,7 @@ def build(
     original: Sequence[tuple[int, int]],
     source: str,
     fingerprint: str,
+    split: str,
     decoder: Decoder | None = None,
 ) -> ImageData:
     """Put the parts together.
@@ -139,12 +154,13 @@ def build(
         parts: (N,) 0, 1, 2, or -1 for left out.
         units: (N,) what must stay together.
         original: N sizes in the files.
+        split: How the parts were made.
     """
 
     whole = Part(store, rows, labels, names, units)
     data = ImageData(
         class_names, store.shape, *_parted(whole, parts), audit, source, fingerprint,
-        _examples(original), decoder,
+        _examples(original), decoder, split,
     )  # fmt: skip
     few = [
         (name, count["test"])

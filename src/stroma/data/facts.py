@@ -17,13 +17,12 @@ _REPAIRED = {
 }  # fmt: skip
 
 
-def data_facts(data: ImageData, *, source: str = "", split: str = "") -> DataFacts:
+def data_facts(data: ImageData, *, source: str = "") -> DataFacts:
     """What is worth telling about `data`, as a record.
 
     Args:
         data: Audited and split.
         source: What the user typed; the resolved path when empty.
-        split: One sentence: how the parts were made.
     """
     audit = data.audit
     told = [entry for entry in audit.entries if entry.kind not in _COPIES | _NEAR_COPIES]
@@ -34,7 +33,7 @@ def data_facts(data: ImageData, *, source: str = "", split: str = "") -> DataFac
         fingerprint=data.fingerprint,
         synthetic=is_demo_folder(Path(data.source)),
         counts={part: tuple(counts[part] for counts in data.counts.values()) for part in PARTS},
-        split=split,
+        split=data.split,
         sizes=tuple((width, height) for height, width in data.shapes),
         skipped=tuple(_note(entry) for entry in left_out),
         notes=tuple(_note(entry) for entry in told if entry.outcome == "note"),

@@ -16,7 +16,7 @@ from stroma.core.errors import ArgumentError, DataError
 from stroma.data import audit as auditing
 from stroma.data.cache import CacheMode, Store, cache_key, load_or
 from stroma.data.copies import exact_copies, join, near_copies, pairs_of
-from stroma.data.dataset import ImageData, build
+from stroma.data.dataset import ImageData, build, split_sentence
 from stroma.data.decode import Decoder, decoder_name, header_size, quiet_pillow
 from stroma.data.records import PARTS, Audit, AuditEntry, Found, check_skipped
 from stroma.data.scan import Progress, Reasons, StreamStore, scan
@@ -91,16 +91,21 @@ def images(
     copies = _find_copies(kept, store, given, audit)
     groups = pairs_of([s.group or _match(pattern, s.name) or None for s in kept.samples])
     units = join(len(kept.rows), copies.same, copies.near, groups)
+    split = split_sentence(fractions)
     if given is None:
         parts = kept.split(units, fractions, seed)
     else:
+        cut = fractions[1] if not (given == VALIDATION).any() else None
+        split = (
+            "as given" if cut is None else f"as given; {cut:.0%} of train is validation, by class"
+        )
         given[_leaks(kept, copies, given, dedupe, audit)] = REMOVED
         parts = _with_validation(kept, units, given, fractions[1], seed)
     return build(
         store=store, rows=kept.rows, parts=parts, labels=kept.labels, units=units, names=kept.names,
         class_names=kept.class_names, audit=audit,
         original=kept.sizes, source=found.root,
-        fingerprint=_fingerprint(found, kept.class_names), decoder=decoder,
+        fingerprint=_fingerprint(found, kept.class_names), decoder=decoder, split=split,
     )  # fmt: skip
 
 

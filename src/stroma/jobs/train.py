@@ -35,9 +35,6 @@ from stroma.training.interrupt import Interrupted
 from stroma.training.run_folder import RunFolder
 from stroma.transfer import PixelBaselines
 
-_SPLIT = "made here: 70 % train, 15 % validation, 15 % test, by class; copies stay together"
-_GIVEN = "as given; validation is cut from train where it is missing"
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -111,9 +108,7 @@ def read(
 
 def facts_of(data: ImageData, path: str) -> DataFacts:
     """What the audit found, with a word on how the parts were made."""
-    facts = data_facts(data, source=path)
-    given = any(entry.kind == "inferred" for entry in data.audit.entries)
-    return dataclasses.replace(facts, split=_GIVEN if given else _SPLIT)
+    return data_facts(data, source=path)
 
 
 def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = None) -> RunRecord:
