@@ -33,6 +33,7 @@ def snapshot(state: State) -> dict[str, Any]:
         "optimizer": dict(state.optimizer.state_dict()),
         "objective": state.objective.state_dict(),
         "seed": state.seed,
+        "precision": state.precision,
         "epoch": state.epoch,
         "batch": state.batch,
         "step": state.step,

@@ -128,8 +128,8 @@ def fit(
     layout: str | None = None,
 ) -> History:
     """Train a module; the arguments are those of `Model.fit` and `stroma.fit`."""
-    folder = _run_folder(run, resume)
-    saved = folder.newest() if folder is not None and resume is not None else None
+    folder = RunFolder(Path(resume)) if resume is not None else None
+    saved = folder.newest() if folder is not None else None
     seed = int(saved["seed"]) if saved else draw_seed() if seed is None else seed
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_arrays(x, y, sample_weight, validation_split)
@@ -140,7 +140,8 @@ def fit(
     validation = _validation(validation_data, validation_batch_size or batch_size, validation_steps)
     module.to(choose_device(device) if device_of(module).type == "cpu" else device_of(module))
     first = peek(data)
-    settings = _settings(module, compiled, first, layout, validation_freq)
+    precision = str(saved["precision"]) if saved else compiled.precision  # a plan is obeyed
+    settings = _settings(module, compiled, first, layout, validation_freq, precision)
     given: Sequence[Callback | None] = (
         callbacks if isinstance(callbacks, (list, tuple)) else [cast("Callback | None", callbacks)]
     )
@@ -150,6 +151,7 @@ def fit(
     state = State(
         module, compiled.optimizer, compiled.objective, seed=seed, epoch=initial_epoch,
         epochs=check_int("epochs", epochs, owner="fit", minimum=0), callbacks=listeners,
+        precision=compiled.choice.name if compiled.choice is not None else "float32",
     )  # fmt: skip
     state.history.params = {"verbose": verbose, "epochs": epochs, "steps": len(data)}
     for listener in listeners:
@@ -160,15 +162,9 @@ def fit(
         object.__setattr__(module, "_state", state)
     if first is not None:
         _check_labels(compiled.objective, first, module, settings, data)
+    if folder is None and run is not None:  # only now: data that does not fit leaves no folder
+        folder = run if isinstance(run, RunFolder) else RunFolder.create(run)
     return train(state, data, settings, validation=validation, run=folder, resume=saved)
-
-
-def _run_folder(run: Any, resume: Any) -> RunFolder | None:
-    if resume is not None:
-        return RunFolder(Path(resume))
-    if run is None or isinstance(run, RunFolder):
-        return run
-    return RunFolder.create(run)
 
 
 def _validation(data: Any, batch_size: int | None, steps: int | None) -> Batches | None:
@@ -184,6 +180,7 @@ def _settings(
     first: Batch | None,
     layout: str | None,
     validation_freq: int | Sequence[int],
+    precision: str,
 ) -> Settings:
     device = device_of(module)
     choice = Precision(None, "there is no data")
@@ -196,7 +193,7 @@ def _settings(
             outputs = forward(module, one, plain, training=False)
             compiled.objective.match(to_device(first.y, device), outputs)
         shown = tree_map(lambda leaf: leaf.permute(0, 3, 1, 2), x) if layout == "NCHW" else x
-        choice = choose_precision(compiled.precision, module, shown, device)
+        choice = choose_precision(precision, module, shown, device)
     compiled.choice = choice
     if compiled.jit_compile is True and compiled.callable is None:
         compiled.callable = torch.compile(module)

@@ -73,6 +73,7 @@ class State:
         step: Updates since the run began.
         stop_reason: Why training ends early; empty while it goes on.
         callbacks: Those that listen.
+        precision: What the steps compute in, by name; a resumed run keeps it.
     """
 
     model: nn.Module
@@ -86,6 +87,7 @@ class State:
     stop_reason: str = ""
     history: History = field(default_factory=lambda: History())
     callbacks: list[Any] = field(default_factory=list)
+    precision: str = "float32"
 
     def stop(self, reason: str) -> None:
         """End training after this step or epoch."""
