@@ -49,7 +49,7 @@ def plan_scratch(
     recipe, reasons = _fixed_settings(options, data)
     pace = measure(recipe, data, options.device)
     if options.model is None and (options.epochs is None or options.budget is not None):
-        wanted = options.epochs or round(1.5 * _epochs_of_use(data)[0])
+        wanted = options.epochs or _epochs_of_use(data)[0]
         width = _widest(recipe, pace, data, wanted, budget)
         if width != recipe.width:
             recipe = dataclasses.replace(recipe, width=width)
