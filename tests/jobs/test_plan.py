@@ -21,6 +21,8 @@ from stroma.jobs.views import RandomView
 from stroma.training.precision import Precision
 from stroma.zoo import resnet20, squeezenet1_1
 
+DIGITS = digits()
+
 
 @given(st.integers(1, 10_000), st.sampled_from(["s", "m", "h", "min", ""]))
 def test_times_are_read_as_typed(number, unit):
@@ -37,7 +39,7 @@ def test_what_is_no_time_is_refused(text):
 
 @given(speed=st.floats(0.1, 1e5), budget=st.floats(1, 3600))
 def test_the_plan_stays_in_its_budget_or_is_one_epoch_long(speed, budget):
-    data, recipe = digits(), Recipe(shape=(8, 8, 1), classes=10, view=(8, 8))
+    data, recipe = DIGITS, Recipe(shape=(8, 8, 1), classes=10, view=(8, 8))
     pace = Pace(speed, 3 * speed, Precision(None, ""), 0)
     epochs = _epochs_that_fit(recipe, pace, data, budget)
     assert epochs == 1 or epochs * _epoch_seconds(recipe, pace, data) <= budget
