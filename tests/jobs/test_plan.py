@@ -51,7 +51,7 @@ def test_a_faster_machine_gets_a_wider_network():
         _widest(recipe, Pace(speed, speed, Precision(None, ""), 0), data, 60, 60.0)
         for speed in (1.0, 500.0, 2000.0, 1e6)
     ]
-    assert widths == sorted(widths) and widths[0] == 16 and widths[-1] == 64
+    assert widths == sorted(widths) and widths[0] == 32 and widths[-1] == 96
 
 
 def test_budgets_by_default():

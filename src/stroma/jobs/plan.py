@@ -17,7 +17,7 @@ from stroma.training.fitting import choose_device
 
 LARGEST_SIDE = 160  # pixels that a small network from scratch makes use of
 QUICK_SECONDS = 45.0  # the rest of the minute is reading, testing and the report
-_WIDTHS = (64, 48, 32, 24, 16)
+_WIDTHS = (96, 64, 48, 32)
 _USUAL_WIDTH = 32
 _MOST_SECONDS, _LEAST_SECONDS = 300.0, 60.0
 _PIXELS_FOR_MOST = 80_000_000  # of training photos: from here on the whole default budget pays
@@ -101,8 +101,8 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
     recipe = Recipe(
         model=options.model or SMALL,
         shape=data.shape, classes=len(data.class_names),
-        width=_USUAL_WIDTH, stem=1 if side <= 40 else 2 if small else 4,
-        blocks=(1, 1) if side <= 12 else (1, 1, 1) if side <= 40 else (1, 1, 1, 1),
+        width=_USUAL_WIDTH, stem=1 if side <= 40 else 4,
+        blocks=(1, 1) if side <= 12 else (1, 1, 1) if small else (1, 1, 1, 1),
         view=view,
         visible=(0.85, 1.15) if signs else (0.8, 1.0) if small else (0.5, 1.0),
         stretch=1.15 if signs or small else 1.3,
