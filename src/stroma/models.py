@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map
 
 from stroma.core.errors import RunError
 from stroma.core.records import LayerRow
+from stroma.core.seeds import draw_seed
 from stroma.network.design import design
 from stroma.network.sequential import SequentialNetwork
 from stroma.network.summary import print_summary
@@ -27,7 +28,7 @@ from stroma.saving import (
 from stroma.training import fitting
 from stroma.training.adapters import as_batches
 from stroma.training.callbacks import Callback
-from stroma.training.loop import Settings, evaluate_batch, step
+from stroma.training.loop import Settings, evaluate_batch, own_randomness, step
 from stroma.training.run_folder import RunFolder
 from stroma.training.state import History, State
 
@@ -98,6 +99,7 @@ class Model(Savable):
                 jit_compile=False if run_eagerly else jit_compile, output_names=self.output_names,
             ),
         )  # fmt: skip
+        object.__setattr__(self, "_state", None)  # it holds the optimizer and the loss of before
 
     @property
     def output_names(self) -> list[str]:
@@ -263,10 +265,11 @@ class Model(Savable):
         compiled.objective.reset()
         if training:
             state = self._state or State(
-                self, compiled.optimizer, compiled.objective, seed=0, epochs=0
+                self, compiled.optimizer, compiled.objective, seed=draw_seed(), epochs=0
             )
             object.__setattr__(self, "_state", state)
-            step(state, batch, settings)
+            with own_randomness(settings.device):
+                step(state, batch, settings)
             state.step += 1
         else:
             evaluate_batch(self, compiled.objective, batch, settings)

@@ -51,6 +51,8 @@ class Callback:
     def on_train_end(self, logs: Any = None) -> None: ...
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None: ...
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None: ...
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None: ...
+    def on_batch_end(self, batch: int, logs: Any = None) -> None: ...
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None: ...
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None: ...
     def on_test_begin(self, logs: Any = None) -> None: ...
@@ -250,11 +252,34 @@ def copy_state(model: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def used_hooks(callbacks: list[Callback], name: str) -> list[Any]:
-    """The hooks of this name that are really defined: the loop calls nothing else."""
+class Hooks:
+    """The hooks that are really defined, by name: the loop calls nothing else.
+
+    Keras' older `on_batch_begin` and `on_batch_end` are called where a callback defines them and
+    not the names that took their place.
+
+    Args:
+        callbacks: Those that listen.
+    """
+
+    def __init__(self, callbacks: list[Callback]) -> None:
+        names = [name for name in vars(Callback) if name.startswith("on_")]
+        used = {name: [c for c in callbacks if _defines(c, name)] for name in names}
+        self._hooks = {name: [getattr(c, name) for c in used[name]] for name in names}
+        for new, old in _OLD_NAMES.items():
+            self._hooks[new] += [getattr(c, old) for c in used[old] if c not in used[new]]
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self._hooks[name])
+
+    def __call__(self, name: str, *arguments: Any) -> None:
+        for hook in self._hooks[name]:
+            hook(*arguments)
+
+
+_OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+def _defines(callback: Callback, name: str) -> bool:
     base = getattr(Callback, name)
-    return [
-        getattr(callback, name)
-        for callback in callbacks
-        if getattr(type(callback), name, base) is not base or name in vars(callback)
-    ]
+    return getattr(type(callback), name, base) is not base or name in vars(callback)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +13,11 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from stroma.core.batches import Batch, Batches
+from stroma.core.errors import DataError
 from stroma.core.layer import Layer
 from stroma.core.seeds import seed_step
 from stroma.core.weight import Weight
-from stroma.training.callbacks import used_hooks
+from stroma.training.callbacks import Hooks
 from stroma.training.checkpoints import restore
 from stroma.training.interrupt import Interrupt, Interrupted
 from stroma.training.objective import Objective
@@ -54,45 +57,48 @@ def train(
 
     `resume` is a checkpoint's content: the run goes on there, in mid-epoch too.
     """
-    hooks = {name: used_hooks(state.callbacks, name) for name in _HOOKS}
+    hooks = Hooks(state.callbacks)
     objective: Objective = state.objective
     epoch_logs: dict[str, float] = {}
-    with Interrupt() as interrupt:
-        _call(hooks["on_train_begin"])
+    with Interrupt() as interrupt, own_randomness(settings.device):
+        hooks("on_train_begin")
         if resume is not None:
             restore(state, resume)
         while state.epoch < state.epochs and not state.stop_reason:
             began = time.perf_counter()
             state.optimizer.build(state.model.parameters())
             constrained = _constrained(state.model)
-            _call(hooks["on_epoch_begin"], state.epoch)
+            hooks("on_epoch_begin", state.epoch)
             if state.batch == 0:
                 objective.reset()
             for batch in data.epoch(state.epoch, state.batch):
-                _call(hooks["on_train_batch_begin"], state.batch)
+                hooks("on_train_batch_begin", state.batch)
                 step(state, batch, settings)
                 for weight, constraint in constrained:
                     weight.assign(constraint(weight.keras_view))
                 state.batch, state.step = state.batch + 1, state.step + 1
-                if hooks["on_train_batch_end"]:
-                    _call(hooks["on_train_batch_end"], state.batch - 1, LazyLogs(objective.results))
+                if "on_train_batch_end" in hooks:
+                    hooks("on_train_batch_end", state.batch - 1, LazyLogs(objective.results))
                 if run is not None and run.is_due():
                     run.save(state)
                 if interrupt.asked is not None:
                     raise Interrupted(interrupt.asked, run.save(state) if run is not None else "")
                 if state.stop_reason:
                     break
+            if state.batch == 0:  # a generator gives its batches once
+                state.stop(_ran_out(state))
+                break
             epoch_logs = objective.results()
             if validation is not None and _is_due(state.epoch, settings.validation_freq):
                 figures = evaluate(state, validation, settings, hooks)
                 epoch_logs |= {f"val_{key}": value for key, value in figures.items()}
-            _call(hooks["on_epoch_end"], state.epoch, epoch_logs)
+            hooks("on_epoch_end", state.epoch, epoch_logs)
             seconds = time.perf_counter() - began
             state.history.append(state.epoch, epoch_logs, seconds)
             state.epoch, state.batch = state.epoch + 1, 0
             if run is not None:
                 run.end_epoch(state, epoch_logs, seconds)
-    _call(hooks["on_train_end"], epoch_logs)
+    hooks("on_train_end", epoch_logs)
     state.history.stop_reason = state.stop_reason
     return state.history
 
@@ -129,23 +135,26 @@ def forward(model: nn.Module, x: Any, settings: Settings, *, training: bool) -> 
 
 
 def evaluate(
-    state: State, data: Batches, settings: Settings, hooks: dict[str, list[Any]] | None = None
+    state: State, data: Batches, settings: Settings, hooks: Hooks | None = None
 ) -> dict[str, float]:
     """Loss and metrics over `data`, on figures of their own: those of training are kept."""
-    hooks = hooks or {name: used_hooks(state.callbacks, name) for name in _HOOKS}
+    hooks = hooks or Hooks(state.callbacks)
     training_figures = {
         key: {name: value.clone() for name, value in figures.items()}
         for key, figures in state.objective.state_dict().items()
     }
     was_built = state.objective.built
     state.objective.reset()
-    _call(hooks["on_test_begin"])
+    hooks("on_test_begin")
+    number = -1
     for number, batch in enumerate(data.epoch(0)):
-        _call(hooks["on_test_batch_begin"], number)
+        hooks("on_test_batch_begin", number)
         evaluate_batch(state.model, state.objective, batch, settings)
-        _call(hooks["on_test_batch_end"], number, LazyLogs(state.objective.results))
+        hooks("on_test_batch_end", number, LazyLogs(state.objective.results))
+    if number < 0:
+        raise _no_batch("to evaluate")
     results: dict[str, float] = state.objective.results()
-    _call(hooks["on_test_end"], results)
+    hooks("on_test_end", results)
     if was_built:
         state.objective.load_state_dict(training_figures)
     return results
@@ -169,16 +178,30 @@ def to_device(tree: Any, device: torch.device) -> Any:
     )
 
 
-_HOOKS = (
-    "on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_train_batch_begin",
-    "on_train_batch_end", "on_test_begin", "on_test_end", "on_test_batch_begin",
-    "on_test_batch_end",
-)  # fmt: skip
+def own_randomness(device: torch.device) -> AbstractContextManager[None]:
+    """Inside, steps seed torch's generators; outside, the user's draws go on as if they had not."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
-def _call(hooks: list[Any], *arguments: Any) -> None:
-    for hook in hooks:
-        hook(*arguments)
+def _ran_out(state: State) -> str:
+    if state.step == 0:
+        raise _no_batch("to train on")
+    reason = f"the data ran out before epoch {state.epoch + 1} of {state.epochs}"
+    warnings.warn(
+        f"{reason}: a generator gives its batches once. Let it go on for ever and give "
+        "steps_per_epoch, or give a DataLoader or a list.",
+        stacklevel=4,
+    )
+    return reason
+
+
+def _no_batch(purpose: str) -> DataError:
+    return DataError(
+        f"there is no batch {purpose}: the data are empty, or have run out",
+        where="the data given",
+        why="a generator gives its batches once",
+        fix="give arrays or a DataLoader, or a generator without end and a number of steps",
+    )
 
 
 def _is_due(epoch: int, frequency: int | tuple[int, ...]) -> bool:
