@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import unicodedata
 from collections.abc import Container
 
 from stroma.core.errors import ArgumentError
 
 # Names become attribute paths, keys in files and text in generated code: nothing else is allowed.
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,127}")
+_LONGEST = 128
 
 
 def snake_case(name: str) -> str:
@@ -33,10 +35,38 @@ def numbered(base: str, taken: Container[str]) -> str:
     return f"{base}_{number}"
 
 
+def is_plain(name: str, besides: str = "") -> bool:
+    """Whether every character may stand in an identifier of Python, in any script, or in `besides`.
+
+    No such character can end a string or a name in generated code, or lead out of a folder.
+
+    Example:
+        >>> is_plain("größe_1"), is_plain("a.b", besides="."), is_plain("a'b")
+        (True, True, False)
+    """
+    whole = all(letter in besides or f"_{letter}".isidentifier() for letter in name)
+    return whole and 0 < len(name) <= _LONGEST
+
+
+def is_keyword_name(name: object) -> bool:
+    """Whether `name` may stand before the `=` of a keyword argument, and mean itself there.
+
+    Python reads identifiers in their compatible form (NFKC): any other form would become another
+    name on the way through generated code.
+    """
+    return (
+        isinstance(name, str)
+        and name.isidentifier()
+        and not keyword.iskeyword(name)
+        and name != "__debug__"
+        and unicodedata.normalize("NFKC", name) == name
+    )
+
+
 def check_name(name: str, *, owner: str) -> str:
     """`name` when it may name a layer: letters, digits, `_`, `-`, space, and `.` for nesting."""
-    parts = name.split(".") if isinstance(name, str) else [""]
-    if isinstance(name, str) and _SAFE.fullmatch(name) and all(parts):
+    plain = isinstance(name, str) and is_plain(name, "-. ") and name[0] not in "- "
+    if plain and all(name.split(".")):
         return name
     raise ArgumentError(
         f"{owner}: {name!r} cannot be a layer's name",

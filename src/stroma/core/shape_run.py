@@ -99,6 +99,31 @@ def probes(shape: Shape, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     )
 
 
+def difference(first: Any, second: Any) -> str:
+    """What two runs of the same code disagree on, in words; empty when only sizes differ.
+
+    A network is recorded once, for every size: what changes with the size of a probe (a number, how
+    many tensors come out) would be frozen as it was for the probe.
+    """
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        if first.dim() != second.dim():
+            return "tensors whose number of axes depends"
+        return "a tensor whose dtype depends" if first.dtype is not second.dtype else ""
+    if type(first) is not type(second):
+        return "a kind of result that depends"
+    if isinstance(first, dict):
+        if list(first) != list(second):
+            return "a dict whose keys depend"
+        return next(filter(None, (difference(first[k], second[k]) for k in first)), "")
+    if isinstance(first, (list, tuple)):
+        if len(first) != len(second):
+            return "a number of tensors that depends"
+        return next(filter(None, map(difference, first, second)), "")
+    scalar = isinstance(first, (bool, int, float, complex, str))
+    both_nan = first != first and second != second
+    return "a number that depends" if scalar and first != second and not both_nan else ""
+
+
 def common_shape(first: Tensor, second: Tensor) -> Shape:
     """The shape that two runs agree on: an axis that differs is unknown."""
     return tuple(a if a == b else None for a, b in zip(first.shape, second.shape))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
@@ -16,7 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_map_only
 from stroma.core.axes import Shape, shape_text
 from stroma.core.dtypes import dtype_name
 from stroma.core.errors import GraphError, ShapeError, StromaError
-from stroma.core.shape_run import common_shape, probes, shape_run
+from stroma.core.shape_run import common_shape, difference, probes, shape_run
 
 _recorded = itertools.count()
 
@@ -212,6 +213,7 @@ class SymbolicTensor:
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         _needs_numbers("conversion to NumPy")
 
+    __array_ufunc__ = None  # so that `array * x` asks x, and is recorded
     __hash__ = object.__hash__
 
 
@@ -284,6 +286,7 @@ def _takes_training(func: Callable[..., Any]) -> bool:
 
 def record(kind: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a torch function, method or attribute; its shapes come from running it."""
+    args, kwargs = tree_map_only(np.ndarray, torch.from_numpy, (args, kwargs))
     return finish(Node(kind, target, args[:1] if kind == "attribute" else args, kwargs))
 
 
@@ -306,6 +309,14 @@ def finish(node: Node, fallback: Callable[[], Any] | None = None) -> Any:
             why="shapes are found by running the code on tensors that have no numbers",
             fix=_fix_for(error),
         ) from error
+    if differing := difference(first, second):
+        raise GraphError(
+            f"{node.title()} gives {differing} on a size that is not known yet",
+            where=node.origin,
+            why="the network is recorded once for every size, so it would be frozen",
+            fix="give that size a number: Input(shape, batch_size=...), or put the code into the "
+            "call() of your own Layer",
+        )
     return symbolic_outputs(node, first, second)
 
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import keyword
 import operator
+import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from torch import Tensor, fx, nn
-from torch.utils._pytree import tree_map
+import numpy as np
+import torch
+from torch import fx, nn
 
 from stroma.core.errors import GraphError
 from stroma.core.inputs import InputLayer
 from stroma.core.layer import Layer
-from stroma.core.names import numbered, snake_case
-from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
+from stroma.core.names import is_keyword_name, is_plain, numbered, snake_case
+from stroma.core.symbolic import Node, SymbolicTensor, any_symbolic, is_symbolic
+from stroma.core.tracking import Container
+
+# What fx writes as text that means the same value again
+_LITERALS = {bool, int, float, str, type(None), type(...)} | {
+    torch.dtype, torch.device, torch.layout, torch.memory_format,
+}  # fmt: skip
+_CONSTANT = re.compile(r"constant_\d+")  # the names under which constants become attributes
+_EMPTY = Container()
 
 
 def reachable(inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> list[Node]:
@@ -74,9 +85,15 @@ def name_layers(nodes: Iterable[Node], reserved: Callable[[str], bool]) -> dict[
 
 
 def _attribute(name: str, reserved: Callable[[str], bool]) -> str:
-    """A name as the attribute path that generated code can use: `in.conv` is `in_.conv`."""
-    first, *rest = [f"{p}_" if keyword.iskeyword(p) else p for p in name.split(".")]
-    return ".".join([f"{first}_" if reserved(first) else first, *rest])
+    """A name as the attribute path that generated code can use: `in.conv` is `in_.conv`.
+
+    In Python's own form of letters (NFKC), in which generated code looks attributes up.
+    """
+    parts = unicodedata.normalize("NFKC", name).split(".")
+    first, *rest = [f"{part}_" if keyword.iskeyword(part) else part for part in parts]
+    taken = reserved(first) or _CONSTANT.fullmatch(first) is not None
+    rest = [f"{part}_" if hasattr(_EMPTY, part) else part for part in rest]
+    return ".".join([f"{first}_" if taken else first, *rest])
 
 
 def register(root: nn.Module, key: str, module: nn.Module, container: type[nn.Module]) -> None:
@@ -99,12 +116,13 @@ def fx_graph(
     outputs: list[SymbolicTensor],
     nodes: list[Node],
     keys: dict[int, str],
-    constants: dict[str, Tensor],
+    constants: dict[str, Any],
 ) -> fx.Graph:
     """The nodes as an fx graph with placeholders `training` and one per input.
 
-    Constant tensors among the arguments are entered in `constants`, to become buffers. The output
-    is (outputs, masks of the outputs).
+    What is no literal among the arguments (tensors, functions, objects of the user's) is entered in
+    `constants`, to become an attribute: its text never becomes code. The output is (outputs, masks
+    of the outputs).
     """
     graph = fx.Graph()
     training = graph.placeholder("training")
@@ -112,19 +130,37 @@ def fx_graph(
         id(tensor): graph.placeholder(f"input_{i}") for i, tensor in enumerate(inputs)
     }
 
-    def argument(leaf: Any) -> Any:
-        if is_symbolic(leaf):
-            return values[id(leaf)]
-        if isinstance(leaf, Tensor):
-            name = f"constant_{len(constants)}"
-            constants[name] = leaf
-            return graph.get_attr(name)
-        return leaf
+    def argument(value: Any) -> Any:
+        if is_symbolic(value):
+            return values[id(value)]
+        if type(value) in _LITERALS:
+            return value
+        if isinstance(value, np.generic):
+            return argument(value.item())
+        if isinstance(value, (list, tuple)):
+            parts = [argument(part) for part in value]
+            if hasattr(value, "_fields"):
+                return type(value)(*parts)
+            return parts if isinstance(value, list) else tuple(parts)
+        if isinstance(value, dict) and all(type(key) in _LITERALS for key in value):
+            return {key: argument(part) for key, part in value.items()}
+        if isinstance(value, slice):
+            return slice(*map(argument, (value.start, value.stop, value.step)))
+        if any_symbolic(value):
+            raise GraphError(
+                f"an argument of type {type(value).__name__} holds a symbolic tensor",
+                why="the network could not find the tensor in it when it runs",
+                fix="give lists, tuples and dicts with plain keys",
+            )
+        name = f"constant_{len(constants)}"
+        constants[name] = value
+        return graph.get_attr(name)
 
     for node in nodes:
         if id(node.outputs) in values:
             continue
-        args, kwargs = tree_map(argument, (node.args, node.kwargs))
+        args = tuple(argument(value) for value in node.args)
+        kwargs = {_keyword(key, node): argument(value) for key, value in node.kwargs.items()}
         values[id(node.outputs)] = _emit(graph, node, args, kwargs, keys, training)
     masks = [_mask_value(tensor, values) for tensor in outputs]
     graph.output(([values[id(tensor)] for tensor in outputs], masks))
@@ -147,14 +183,35 @@ def _emit(
         layer = node.target
         if layer._call_spec.training or layer._modules:  # those who ask, and those who hand it on
             kwargs = {"training": training, **kwargs}
-        return graph.call_module(keys[id(layer)], args, kwargs)
+        return graph.call_module(_path(keys[id(layer)]), args, kwargs)
     if node.kind == "method":
         return graph.call_method(node.target, args, kwargs)
     if node.kind == "attribute":
         return graph.call_function(getattr, (*args, node.target))
     if node.kind == "item":
         return graph.call_function(operator.getitem, args)
+    if node.target is operator.pow:  # fx writes -2 ** x for (-2) ** x, which is another number
+        return graph.call_function(torch.pow, args, kwargs)
     return graph.call_function(node.target, args, kwargs)
+
+
+def _keyword(name: str, node: Node) -> str:
+    """The name of a keyword argument, which generated code holds as it is."""
+    if is_keyword_name(name):
+        return name
+    raise GraphError(
+        f"{node.label()} is called with a keyword argument {name!r}, which is no name",
+        where=node.origin,
+        why="networks become Python code, which could not be written with it",
+        fix="name keyword arguments with letters, digits and '_'",
+    )
+
+
+def _path(key: str) -> str:
+    """The attribute path of a layer, which generated code holds as it is."""
+    if is_plain(key.replace(".", "").replace("-", "").replace(" ", "")):
+        return key
+    raise GraphError(f"a layer cannot be called {key!r}", fix="use letters, digits and '_'")
 
 
 def compile_graph(graph: fx.Graph) -> Callable[..., Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from stroma.core.axes import shape_text
@@ -14,6 +15,8 @@ from stroma.core.layer import Layer
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 from stroma.core.tracking import Container
 from stroma.network import graph as graphs
+
+_OWN_ATTRIBUTES = {"graph", "_inputs", "_outputs", "_order", "_keys", "_run"}
 
 
 class Network(Layer):
@@ -88,15 +91,17 @@ class Network(Layer):
     def _is_reserved(self, name: str) -> bool:
         """Whether a layer's name would hide an attribute of the network."""
         first = name.split(".")[0]
-        return hasattr(type(self), first) or first in self.__dict__
+        return hasattr(type(self), first) or first in self.__dict__ or first in _OWN_ATTRIBUTES
 
     def _compile(self) -> None:
-        constants: dict[str, Tensor] = {}
+        constants: dict[str, Any] = {}
         keys = {id(layer): key for key, layer in self._keys.items()}
         flat_inputs, flat_outputs = tree_flatten(self._inputs)[0], tree_flatten(self._outputs)[0]
         self.graph = graphs.fx_graph(flat_inputs, flat_outputs, self._order, keys, constants)
         for name, constant in constants.items():
-            if name not in self._buffers:
+            if not isinstance(constant, Tensor):
+                self.__dict__[name] = constant  # not as a part of the network: an argument
+            elif name not in self._buffers:
                 self.register_buffer(name, constant, persistent=False)
         self._run = graphs.compile_graph(self.graph)
 
@@ -184,7 +189,7 @@ class Network(Layer):
         """Each layer under its key in `state_dict`."""
         if self._is_graph:
             return dict(self._keys)
-        return {name: module for name, module in self.named_children() if isinstance(module, Layer)}
+        return dict(_below(self))
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of this name or at this position in `layers`.
@@ -198,7 +203,17 @@ class Network(Layer):
                     where="get_layer(index=...)",
                 )
             return self.layers[index]
-        by_name = {layer.name: layer for layer in self.layers} | self.keys()
+        keys = self.keys()
+        by_name = {layer.name: layer for layer in self.layers} | keys
+        if name in keys:
+            return keys[name]
+        if len(alike := [key for key, layer in keys.items() if layer.name == name]) > 1:
+            raise ArgumentError(
+                f"{self.name!r} has {len(alike)} layers named {name!r}",
+                where="get_layer(name=...)",
+                why="one name must mean one layer",
+                fix=f"by its key: one of {', '.join(alike)}",
+            )
         if name in by_name:
             return by_name[name]
         raise ArgumentError(
@@ -209,6 +224,15 @@ class Network(Layer):
 
     def run_for_shapes(self, *args: Any, **kwargs: Any) -> Any:
         return super().run_for_shapes(*args, **kwargs)
+
+
+def _below(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """The layers directly below, through containers, each under its key in `state_dict`."""
+    for name, child in module.named_children():
+        if isinstance(child, Layer):
+            yield prefix + name, child
+        else:
+            yield from _below(child, f"{prefix}{name}.")
 
 
 def _in_order(given: Any, wanted: Any, network: Network) -> list[Any]:
@@ -249,12 +273,14 @@ def _fit(value: Any, wanted: SymbolicTensor, network: Network) -> Any:
         given, rank = value.shape, value.ndim
     else:
         value = torch.as_tensor(value)
-        if value.dtype is not wanted.dtype and not (
+        moved = network._moved and wanted.dtype.is_floating_point
+        dtype = network._compute_dtype if moved else wanted.dtype  # after model.double()
+        if value.dtype is not dtype and not (
             value.is_floating_point()
             and torch.is_autocast_enabled(value.device.type)
             and value.dtype in (torch.bfloat16, torch.float16)
         ):
-            value = value.to(wanted.dtype)
+            value = value.to(dtype)
         given, rank = tuple(value.shape), value.dim()
     shape = wanted.shape
     if rank == len(shape) + 1 and given[-1] == 1:
@@ -272,18 +298,32 @@ def _misfit(
     given: tuple[int | None, ...], shape: tuple[int | None, ...], network: Network
 ) -> ShapeError:
     channels_first = len(given) == len(shape) == 4 and given[1] == shape[3] and given[1] != given[3]
-    one_sample = len(given) == len(shape) - 1
+    one_short = len(given) == len(shape) - 1
+    no_channels = one_short and _agree(given, shape[:-1])
+    no_batch = one_short and (_agree(given, shape[1:]) or not no_channels)
     return ShapeError(
         f"network {network.name!r} takes {shape_text(shape)}, got {shape_text(given)}",
         where=f"{type(network).__name__}.call",
         why="the data is channels-first; stroma is channels-last: (batch, height, width, channels)"
         if channels_first
+        else "one axis is missing: the batch, or the channels"
+        if no_batch and no_channels
         else "a batch axis is missing"
-        if one_sample
+        if no_batch
+        else "the axis of the channels is missing"
+        if no_channels
         else "every size that the network declares must be the data's",
         fix="x.permute(0, 2, 3, 1)"
         if channels_first
+        else "x[None] for one sample, x[..., None] for samples without channels"
+        if no_batch and no_channels
         else "x[None]"
-        if one_sample
+        if no_batch
+        else f"x[..., None], and {shape[-1]} channels"
+        if no_channels
         else f"reshape or resize the data to {shape_text(shape)}, or build the network for it",
     )
+
+
+def _agree(given: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    return all(a == b for a, b in zip(given, wanted) if a is not None and b is not None)

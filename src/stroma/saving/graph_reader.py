@@ -11,7 +11,7 @@ import torch
 from stroma.core.dtypes import to_dtype
 from stroma.core.errors import StromaError
 from stroma.core.layer import Layer
-from stroma.core.names import snake_case
+from stroma.core.names import is_keyword_name, snake_case
 from stroma.core.symbolic import any_symbolic
 from stroma.network.network import Network
 from stroma.saving import vocabulary
@@ -52,11 +52,12 @@ class GraphReader:
             operation = find_operation(module, kind)
             if operation is None:
                 raise vocabulary.unknown(f"{module}.{kind}", where=self.owner.where)
-            settings = dict(entry.get("config") or {})
-            settings.pop("name", None)
-            settings.pop("dtype", None) if kind != "Cast" else None
+            settings = entry.get("config") or {}
+            if isinstance(settings, dict):
+                unused = {"name"} if kind == "Cast" else {"name", "dtype"}
+                settings = {key: value for key, value in settings.items() if key not in unused}
             self.callables[name] = operation
-            self.settings[name] = {k: self._value(v) for k, v in settings.items()}
+            self.settings[name] = self._keywords(settings, name)
         else:
             layer = self.owner.layer(entry)
             self.callables[name] = layer
@@ -118,7 +119,7 @@ class GraphReader:
         name, _ = key
         node = self.waiting[key][2]
         args = [self._value(value) for value in node["args"]]
-        kwargs = {k: self._value(v) for k, v in (node.get("kwargs") or {}).items()}
+        kwargs = self._keywords(node.get("kwargs"), name)
         target = self.callables[name]
         try:
             if isinstance(target, Layer):
@@ -135,6 +136,15 @@ class GraphReader:
         except Exception as error:
             raise self.owner.bad(f"{name!r} cannot be called as it says: {error}") from error
         self.outputs[key] = leaves(outputs)
+
+    def _keywords(self, described: Any, name: str) -> dict[str, Any]:
+        """Keyword arguments. Their names become code, so each must be a name and nothing more."""
+        if described is not None and not isinstance(described, dict):
+            raise self.owner.bad(f"the keyword arguments of {name!r} are not a dict")
+        for key in described or {}:
+            if not is_keyword_name(key):
+                raise self.owner.bad(f"{name!r} has a keyword argument called {key[:60]!r}")
+        return {key: self._value(value) for key, value in (described or {}).items()}
 
     def _histories(self, value: Any) -> list[list[Any]]:
         """Every reference to a tensor in some arguments."""
