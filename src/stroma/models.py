@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from stroma.core.errors import RunError
+from stroma.core.errors import ArgumentError, RunError
 from stroma.core.records import LayerRow
 from stroma.core.seeds import draw_seed
 from stroma.network.design import design
@@ -89,8 +90,10 @@ class Model(Savable):
             jit_compile: True runs through `torch.compile`; "auto" follows static rules.
             auto_scale_loss: Accepted; float16 is scaled by the optimizer's own factor.
             precision: "auto", "float32" or "bfloat16": what `fit` computes in.
-            tune: Reserved for measuring; "auto" follows static rules.
+            tune: Must be False: nothing is measured yet, "auto" follows static rules.
+        Raises: ArgumentError: a name is not known; `tune`; a class with a training step of its own.
         """
+        _check_standard_steps(type(self), tune)
         object.__setattr__(
             self,
             "_compiled",
@@ -122,6 +125,26 @@ class Model(Savable):
     @property
     def metrics_names(self) -> list[str]:
         return [key for key, _ in self._require_compiled().objective.trackers()]
+
+    @property
+    def loss(self) -> Any:
+        """What `compile` was given as `loss`."""
+        return self._require_compiled().objective.given["loss"]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics that measure now, the mean loss first; all of them once data were seen."""
+        return [metric for _, metric in self._require_compiled().objective.trackers()]
+
+    @property
+    def history(self) -> History | None:
+        """What the last `fit` returned; None before it."""
+        return None if self._state is None else self._state.history
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has the optimizer, not the run that goes on nor compiled code."""
+        compiled = self._compiled and replace(self._compiled, callable=None)
+        return {**super().__getstate__(), "_state": None, "_compiled": compiled}
 
     @property
     def stop_training(self) -> bool:
@@ -214,7 +237,7 @@ class Model(Savable):
     ) -> Any:
         """Loss and metrics over data, in float32: a float, a list, or a dict by name."""
         data = as_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
-        results = fitting.evaluate_data(self, self._require_compiled(), data)
+        results = fitting.evaluate_data(self, self._require_compiled(), data, callbacks=callbacks)
         if return_dict:
             return results
         ordered = [results[key] for key in self.metrics_names if key in results]
@@ -229,7 +252,8 @@ class Model(Savable):
         callbacks: Any = None,
     ) -> Any:
         """Outputs as NumPy arrays, in float32, each batch moved to host memory as it comes."""
-        return fitting.predict(self, as_batches(x, batch_size=batch_size, steps=steps))
+        data = as_batches(x, batch_size=batch_size, steps=steps)
+        return fitting.predict(self, data, callbacks=callbacks)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch, as NumPy arrays."""
@@ -378,6 +402,29 @@ def fit(
         optimizer, loss, metrics=metrics, precision=precision, jit_compile=jit_compile
     )
     return fitting.fit(module, settings, data, y, epochs=epochs, layout=layout, **options)
+
+
+def _check_standard_steps(kind: type[Model], tune: bool) -> None:
+    """What Keras would obey and this loop would not is refused, never ignored."""
+    own = [name for name in _KERAS_STEPS if hasattr(kind, name)]
+    if own:
+        raise ArgumentError(
+            f"{kind.__name__} defines {own[0]}, which fit does not call",
+            where=f"class {kind.__name__}",
+            why="stroma's loop computes the loss and the update of every model itself",
+            fix="write the loop with the model's optimizer, or say the loss by compile(loss=f) "
+            "and add_loss",
+        )
+    if tune:
+        raise ArgumentError(
+            "compile(tune=True) is not there yet",
+            where="compile(tune=...)",
+            why='precision="auto" and jit_compile="auto" follow static rules',
+            fix="leave tune away",
+        )
+
+
+_KERAS_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
 
 def _tensor(leaf: Any) -> Any:

@@ -15,8 +15,10 @@ from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from stroma.core.batches import Batch, Batches
+from stroma.core.checks import check_int, check_number, check_positive_int
 from stroma.core.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 from stroma.core.seeds import mix_array
+from stroma.training.arrays import as_tensors, is_arrays, lists_as_arrays
 
 
 class ArrayBatches:
@@ -34,7 +36,7 @@ class ArrayBatches:
     def __init__(
         self, x: Any, y: Any, weight: Any, *, batch_size: int, shuffle: bool = False, seed: int = 0
     ) -> None:
-        self.arrays = tree_map(_tensor, (x, y, weight))
+        self.arrays = as_tensors([x, y, weight])
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         sizes = {leaf.shape[0] for leaf in tree_flatten(self.arrays)[0] if isinstance(leaf, Tensor)}
         if len(sizes) != 1:
@@ -46,7 +48,12 @@ class ArrayBatches:
             )
         self.samples: int | None = sizes.pop()
         if self.samples == 0:
-            raise DataError("there are no samples: x is empty", where="fit(x, ...)")
+            raise DataError(
+                "there are no samples: x is empty",
+                where="x",
+                why="there is nothing to compute",
+                fix="look at x.shape: the first axis counts the samples",
+            )
 
     def __len__(self) -> int:
         return -(-(self.samples or 0) // self.batch_size)
@@ -85,8 +92,13 @@ class IterableBatches:
         self.samples: int | None = None
         self._once = iter(source) if isinstance(source, Iterator) else None
 
+    @property
+    def runs_once(self) -> bool:
+        """Whether it is an iterator, which cannot begin anew."""
+        return self._once is not None
+
     def __len__(self) -> int:
-        if self.steps is not None:
+        if self.steps is not None and self.runs_once:
             return self.steps
         try:
             return len(self.source)  # type: ignore[arg-type]  # a TypeError is handled
@@ -98,7 +110,8 @@ class IterableBatches:
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         items = self._once if self._once is not None else iter(self.source)
-        for item in itertools.islice(items, first, self.steps):
+        steps = self.steps if self.runs_once else None
+        for item in itertools.islice(items, first, steps):
             yield _batch_of(item)
 
     def peek(self) -> Batch | None:
@@ -111,7 +124,7 @@ class IterableBatches:
 
 
 def _batch_of(item: Any) -> Batch:
-    x, y, weight = tree_map(_tensor, unpack(item))
+    x, y, weight = as_tensors(list(unpack(item)))
     leaves = [leaf for leaf in tree_flatten(x)[0] if isinstance(leaf, Tensor)]
     return Batch(x=x, y=y, weight=weight, size=len(leaves[0]) if leaves else 0)
 
@@ -139,10 +152,23 @@ class ClassWeighted:
 
     def __init__(self, batches: Batches, class_weight: Mapping[int, float]) -> None:
         self.batches, self.samples = batches, batches.samples
-        size = max(class_weight) + 1
-        self.table = torch.ones(size)
-        for label, weight in class_weight.items():
-            self.table[int(label)] = float(weight)
+        if not isinstance(class_weight, Mapping) or not class_weight:
+            raise ArgumentTypeError(
+                f"class_weight must be a dict, got {class_weight!r}",
+                where="fit(class_weight=...)",
+                why="it gives each class number its weight",
+                fix="class_weight={0: 1.0, 1: 2.5}; balanced ones: "
+                "dict(enumerate(len(y) / (classes * np.bincount(y))))",
+            )
+        weights = {
+            check_int("a class in class_weight", label, owner="fit", minimum=0): check_number(
+                "a weight in class_weight", weight, owner="fit"
+            )
+            for label, weight in class_weight.items()
+        }
+        self.table = torch.ones(max(weights) + 1)
+        for label, weight in weights.items():
+            self.table[label] = weight
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -218,8 +244,12 @@ def as_batches(
         steps: Batches an epoch, for what has no end.
         class_weight: Class index to weight.
     """
-    batches = _adapt(x, y, sample_weight, batch_size or 32, shuffle, seed, steps)
-    if steps is not None and not isinstance(batches, IterableBatches):
+    size = 32 if batch_size is None else check_positive_int("batch_size", batch_size, owner="fit")
+    if steps is not None:
+        steps = check_positive_int("steps", steps, owner="fit")
+    x, y, sample_weight = map(lists_as_arrays, (x, y, sample_weight))
+    batches = _adapt(x, y, sample_weight, size, shuffle, seed, steps)
+    if steps is not None and not (isinstance(batches, IterableBatches) and batches.runs_once):
         batches = _Limited(batches, steps)
     return batches if class_weight is None else ClassWeighted(batches, class_weight)
 
@@ -227,7 +257,7 @@ def as_batches(
 def _adapt(
     x: Any, y: Any, weight: Any, batch_size: int, shuffle: bool, seed: int, steps: int | None
 ) -> Batches:
-    if _is_arrays(x):
+    if is_arrays(x):
         return ArrayBatches(x, y, weight, batch_size=batch_size, shuffle=shuffle, seed=seed)
     if y is not None or weight is not None:
         raise ArgumentError(
@@ -279,16 +309,21 @@ class _DatasetBatches:
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         for rows in self.rows.epoch(epoch, first):
             item = default_collate([self.dataset[int(i)] for i in rows.x])
-            x, y, weight = tree_map(_tensor, unpack(item))
+            x, y, weight = as_tensors(list(unpack(item)))
             yield Batch(x=x, y=y, weight=weight, size=rows.size, indices=rows.indices)
 
 
 class _Limited:
-    """The first `steps` batches of each epoch; goes round when the data has fewer."""
+    """`steps` batches an epoch: each goes on where the one before it ended, round after round.
+
+    Step s of epoch e is batch e · steps + s of the endless rounds: a resumed run finds its place.
+    """
 
     def __init__(self, batches: Batches, steps: int) -> None:
         self.batches, self.steps = batches, steps
         self.samples: int | None = None
+        self._position = -1  # where the rounds that are under way stand
+        self._running: Iterator[Batch] = iter(())
 
     def __len__(self) -> int:
         return self.steps
@@ -297,59 +332,24 @@ class _Limited:
         return self.batches.name_of(index)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        per_round = max(len(self.batches), 1)
-        rounds = -(-self.steps // per_round)
-        endless = itertools.chain.from_iterable(
-            self.batches.epoch(epoch * rounds + turn) for turn in range(rounds)
-        )
-        yield from itertools.islice(endless, first, self.steps)
+        position = epoch * self.steps + first
+        if position != self._position:
+            self._position, self._running = position, self._rounds(position)
+        for batch in itertools.islice(self._running, self.steps - first):
+            self._position += 1
+            yield batch
 
-
-def split_arrays(x: Any, y: Any, weight: Any, fraction: float) -> tuple[Any, Any]:
-    """((x, y, w) to train on, (x, y, w) to validate on): the *last* rows, before any shuffling.
-
-    Raises: ArgumentError: not arrays, a fraction outside (0, 1), or a part left empty.
-    """
-    if not _is_arrays(x):
-        raise ArgumentError(
-            f"validation_split needs arrays, not {type(x).__name__}",
-            where="fit(validation_split=...)",
-            fix="give validation_data=...",
-        )
-    count = len(tree_flatten(x)[0][0])
-    at = int(np.floor(count * (1 - fraction)))
-    if not 0 < fraction < 1 or at in (0, count):
-        raise ArgumentError(
-            f"validation_split={fraction} of {count} samples leaves a part empty",
-            where="fit(validation_split=...)",
-            fix="give a fraction between 0 and 1 that leaves samples on both sides",
-        )
-    whole = (x, y, weight)
-    return (
-        tree_map(lambda leaf: leaf if leaf is None else leaf[:at], whole),
-        tree_map(lambda leaf: leaf if leaf is None else leaf[at:], whole),
-    )
-
-
-def _is_arrays(x: Any) -> bool:
-    leaves = tree_flatten(x)[0] if isinstance(x, (list, tuple, dict)) else [x]
-    return bool(leaves) and all(
-        isinstance(leaf, (np.ndarray, Tensor, int, float)) or _is_frame(leaf) for leaf in leaves
-    )
-
-
-def _is_frame(leaf: Any) -> bool:
-    return hasattr(leaf, "to_numpy") and hasattr(leaf, "iloc")  # a pandas frame or series
-
-
-def _tensor(leaf: Any) -> Any:
-    if _is_frame(leaf):
-        leaf = leaf.to_numpy()
-    if isinstance(leaf, np.ndarray):
-        if not leaf.flags.writeable:  # torch warns about memory that it may not write
-            leaf = leaf.copy()
-        return torch.from_numpy(np.ascontiguousarray(leaf))
-    return leaf
+    def _rounds(self, position: int) -> Iterator[Batch]:
+        length = len(self.batches)
+        turn, skip = divmod(position, length) if length else (0, position)
+        while True:
+            seen = skip
+            for batch in self.batches.epoch(turn, skip):
+                seen += 1
+                yield batch
+            if seen == 0:
+                return
+            turn, skip = turn + 1, 0
 
 
 def _slice(leaf: Any, start: int, stop: int) -> Any:

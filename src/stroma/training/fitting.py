@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from stroma import optimizers
 from stroma.core.batches import Batch, Batches
 from stroma.core.checks import check_choice, check_int
-from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.errors import ArgumentError, ArgumentTypeError, DataError
 from stroma.core.layer import Layer
 from stroma.core.seeds import draw_seed
-from stroma.training.adapters import as_batches, peek, split_arrays, unpack
-from stroma.training.callbacks import Callback
+from stroma.training.adapters import ArrayBatches, as_batches, peek, unpack
+from stroma.training.arrays import is_arrays, lists_as_arrays, split_arrays
+from stroma.training.callbacks import Callback, Hooks
 from stroma.training.loop import Settings, evaluate, forward, to_device, train
 from stroma.training.objective import Objective
 from stroma.training.precision import Precision, choose_precision
@@ -137,15 +138,13 @@ def fit(
         x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, seed=seed,
         steps=steps_per_epoch, class_weight=class_weight,
     )  # fmt: skip
-    validation = _validation(validation_data, validation_batch_size or batch_size, validation_steps)
+    size = batch_size if validation_batch_size is None else validation_batch_size
+    validation = _validation(validation_data, size, validation_steps, targets=y is not None)
     module.to(choose_device(device) if device_of(module).type == "cpu" else device_of(module))
     first = peek(data)
     precision = str(saved["precision"]) if saved else compiled.precision  # a plan is obeyed
     settings = _settings(module, compiled, first, layout, validation_freq, precision)
-    given: Sequence[Callback | None] = (
-        callbacks if isinstance(callbacks, (list, tuple)) else [cast("Callback | None", callbacks)]
-    )
-    listeners = [callback for callback in given if callback is not None]
+    listeners = as_listeners(callbacks)
     if verbose not in (0, "0", False):
         listeners.append(ProgressLine(2 if verbose == 2 else 1, len(data)))
     state = State(
@@ -154,23 +153,56 @@ def fit(
         precision=compiled.choice.name if compiled.choice is not None else "float32",
     )  # fmt: skip
     state.history.params = {"verbose": verbose, "epochs": epochs, "steps": len(data)}
-    for listener in listeners:
-        listener.state = state
-        listener.set_params(state.history.params)
-        listener.set_model(module)
+    _attach(state)
     if isinstance(module, Layer):
         object.__setattr__(module, "_state", state)
-    if first is not None:
-        _check_labels(compiled.objective, first, module, settings, data)
+    for source in (data, validation):
+        _check_all_labels(compiled.objective, source)
     if folder is None and run is not None:  # only now: data that does not fit leaves no folder
         folder = run if isinstance(run, RunFolder) else RunFolder.create(run)
     return train(state, data, settings, validation=validation, run=folder, resume=saved)
 
 
-def _validation(data: Any, batch_size: int | None, steps: int | None) -> Batches | None:
+def as_listeners(callbacks: Any) -> list[Callback]:
+    """The callbacks given, None and lists of them, as one list.
+
+    Raises: ArgumentTypeError: one is not a callback, or is the class of one.
+    """
+    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+    listeners = [callback for callback in given if callback is not None]
+    for callback in listeners:
+        if not isinstance(callback, Callback):
+            is_class = isinstance(callback, type) and issubclass(callback, Callback)
+            raise ArgumentTypeError(
+                f"callbacks must be Callback objects, got {callback!r}",
+                where="callbacks=[...]",
+                why="it is a class, not an object" if is_class else "it has no hooks to call",
+                fix=f"{callback.__name__}()" if is_class else "class Mine(Callback): ...",
+            )
+    return listeners
+
+
+def _attach(state: State) -> None:
+    """Let the callbacks know what they listen to."""
+    for listener in state.callbacks:
+        listener.state = state
+        listener.set_params(state.history.params)
+        listener.set_model(state.model)
+
+
+def _validation(
+    data: Any, batch_size: int | None, steps: int | None, targets: bool
+) -> Batches | None:
     if data is None:
         return None
     x, y, weight = unpack(data) if isinstance(data, (tuple, list)) else (data, None, None)
+    if targets and y is None and is_arrays(lists_as_arrays(x)):
+        raise DataError(
+            "validation_data has no targets",
+            where="fit(validation_data=...)",
+            why="the training data have them, and the loss compares with them",
+            fix="validation_data=(x_val, y_val)",
+        )
     return as_batches(x, y, weight, batch_size=batch_size, steps=steps)
 
 
@@ -227,65 +259,63 @@ def check_layout(module: nn.Module, x: Any, layout: str | None) -> str | None:
     )
 
 
-def _check_labels(
-    objective: Objective, first: Batch, module: nn.Module, settings: Settings, data: Batches
-) -> None:
-    """Labels outside the classes: found before the first step, the same on every device."""
-    arrays = getattr(data, "arrays", None)
-    y = arrays[1] if arrays is not None else first.y
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.dim() > 2:
-        return
-    if y.dim() == 2 and y.shape[-1] != 1:
-        return
-    loss = objective.given["loss"]
-    name = loss if isinstance(loss, str) else getattr(loss, "name", "")
-    if "sparse" not in str(name):
-        return
-    with torch.no_grad():
-        one = tree_map(lambda leaf: leaf[:1], to_device(first.x, settings.device))
-        outputs = forward(module, one, settings, training=False)
-    if not isinstance(outputs, Tensor):
-        return
-    classes = outputs.shape[-1]
-    wrong = ((y < 0) | (y >= classes)).reshape(-1).nonzero().reshape(-1)
-    if len(wrong):
-        at = int(wrong[0])
-        named = at if arrays is not None or first.indices is None else int(first.indices[at])
-        raise ArgumentError(
-            f"label {int(y.reshape(-1)[at])} is out of range: the network has {classes} outputs "
-            f"(labels 0 to {classes - 1})",
-            where=f"{data.name_of(named)} ({len(wrong)} such labels)",
-            why="the loss would read beyond its outputs",
-            fix=f"give labels from 0 on, or make the last layer Dense({int(y.max()) + 1})",
-        )
+def _check_all_labels(objective: Objective, data: Batches | None) -> None:
+    """Labels that lie in memory as one array are all looked at before the first step."""
+    if isinstance(data, ArrayBatches) and data.samples is not None:
+        objective.check_labels(data.arrays[1], np.arange(data.samples))
 
 
 def evaluate_data(
-    module: nn.Module, compiled: Compiled, data: Batches, *, layout: str | None = None
+    module: nn.Module,
+    compiled: Compiled,
+    data: Batches,
+    *,
+    layout: str | None = None,
+    callbacks: Any = None,
 ) -> dict[str, float]:
     """Loss and metrics of a module over batches, in float32."""
-    state = State(module, compiled.optimizer, compiled.objective, seed=0, epochs=0)
+    state = State(
+        module, compiled.optimizer, compiled.objective, seed=0, epochs=0,
+        callbacks=as_listeners(callbacks),
+    )  # fmt: skip
+    _attach(state)
     return evaluate(state, data, Settings(device=device_of(module), layout=layout))
 
 
 @torch.no_grad()
 def predict_batches(
-    module: nn.Module, data: Batches, *, layout: str | None = None
+    module: nn.Module, data: Batches, *, layout: str | None = None, hooks: Hooks | None = None
 ) -> Iterator[Any]:
     """Outputs batch by batch as NumPy arrays, moved to host memory as they come, in float32."""
+    hooks = hooks or Hooks([])
     settings = Settings(device=device_of(module), layout=layout)
-    for batch in data.epoch(0):
+    for number, batch in enumerate(data.epoch(0)):
+        hooks("on_predict_batch_begin", number)
         outputs = forward(module, to_device(batch.x, settings.device), settings, training=False)
-        yield tree_map(lambda leaf: leaf.detach().cpu().numpy(), outputs)
+        moved = tree_map(lambda leaf: leaf.detach().cpu().numpy(), outputs)
+        hooks("on_predict_batch_end", number, {"outputs": moved})
+        yield moved
 
 
-def predict(module: nn.Module, data: Batches, *, layout: str | None = None) -> Any:
+def predict(
+    module: nn.Module, data: Batches, *, layout: str | None = None, callbacks: Any = None
+) -> Any:
     """All outputs, joined along the first axis."""
+    state = State(module, None, None, seed=0, epochs=0, callbacks=as_listeners(callbacks))
+    _attach(state)
+    hooks = Hooks(state.callbacks)
     parts: list[list[np.ndarray]] = []
     structure = None
-    for outputs in predict_batches(module, data, layout=layout):
+    hooks("on_predict_begin")
+    for outputs in predict_batches(module, data, layout=layout, hooks=hooks):
         leaves, structure = tree_flatten(outputs)
         parts.append(leaves)
+    hooks("on_predict_end")
     if structure is None:
-        raise ShapeError("there is nothing to predict: the data is empty", where="predict(x)")
+        raise DataError(
+            "there is nothing to predict: the data are empty, or have run out",
+            where="predict(x)",
+            why="a generator gives its batches once",
+            fix="give an array with samples, or a new generator",
+        )
     return tree_unflatten([np.concatenate(column) for column in zip(*parts)], structure)

@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import time
-import warnings
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
 from stroma.core.batches import Batch, Batches
-from stroma.core.errors import DataError
-from stroma.core.layer import Layer
 from stroma.core.seeds import seed_step
-from stroma.core.weight import Weight
 from stroma.training.callbacks import Hooks
 from stroma.training.checkpoints import restore
 from stroma.training.interrupt import Interrupt, Interrupted
 from stroma.training.objective import Objective
+from stroma.training.passes import (
+    Settings,
+    constrained_weights,
+    forward,
+    no_batch,
+    own_randomness,
+    ran_out,
+    to_device,
+)
 from stroma.training.run_folder import RunFolder
 from stroma.training.state import History, LazyLogs, State
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """How the loop runs.
-
-    Args:
-        device: Where it computes.
-        autocast: Dtype of torch's autocast; None: float32.
-        layout: "NCHW" when rank-4 inputs are to be permuted for a PyTorch module.
-        validation_freq: Validate every so many epochs, or after the epochs (from 1) listed.
-        compiled: What is called instead of the model: the same, compiled.
-    """
-
-    device: torch.device
-    autocast: torch.dtype | None = None
-    layout: str | None = None
-    validation_freq: int | tuple[int, ...] = 1
-    compiled: Any = None
+__all__ = [
+    "Settings", "evaluate", "evaluate_batch", "forward", "own_randomness", "step", "to_device",
+    "train",
+]  # fmt: skip
 
 
 def train(
@@ -67,7 +55,7 @@ def train(
         while state.epoch < state.epochs and not state.stop_reason:
             began = time.perf_counter()
             state.optimizer.build(state.model.parameters())
-            constrained = _constrained(state.model)
+            constrained = constrained_weights(state.model)
             hooks("on_epoch_begin", state.epoch)
             if state.batch == 0:
                 objective.reset()
@@ -86,7 +74,7 @@ def train(
                 if state.stop_reason:
                     break
             if state.batch == 0:  # a generator gives its batches once
-                state.stop(_ran_out(state))
+                state.stop(ran_out(state))
                 break
             epoch_logs = objective.results()
             if validation is not None and _is_due(state.epoch, settings.validation_freq):
@@ -109,6 +97,8 @@ def step(state: State, batch: Batch, settings: Settings) -> Tensor:
     x, y, weight = to_device((batch.x, batch.y, batch.weight), settings.device)
     state.optimizer.zero_grad()
     outputs = forward(state.model, x, settings, training=True)
+    state.objective.match(batch.y, outputs)
+    state.objective.check_labels(batch.y, batch.indices)  # on the host: nothing waits
     loss: Tensor = state.objective.loss(state.model, y, outputs, weight, batch.size)
     if not state.optimizer.built:  # layers may have been built by this very forward pass
         state.optimizer.build(state.model.parameters())
@@ -116,22 +106,6 @@ def step(state: State, batch: Batch, settings: Settings) -> Tensor:
     state.optimizer.step()
     state.objective.measure(y, outputs, weight)
     return loss
-
-
-def forward(model: nn.Module, x: Any, settings: Settings, *, training: bool) -> Any:
-    """The model's outputs for one batch, in the run's precision and layout."""
-    if settings.layout == "NCHW":
-        x = tree_map(lambda leaf: leaf.permute(0, 3, 1, 2) if leaf.dim() == 4 else leaf, x)
-    run = settings.compiled if settings.compiled is not None else model
-    with torch.autocast(
-        settings.device.type, settings.autocast, enabled=settings.autocast is not None
-    ):
-        if isinstance(model, Layer):
-            model.clear_losses()
-            return run(x, training=training)
-        if model.training is not training:
-            model.train(training)
-        return run(x)
 
 
 def evaluate(
@@ -152,7 +126,7 @@ def evaluate(
         evaluate_batch(state.model, state.objective, batch, settings)
         hooks("on_test_batch_end", number, LazyLogs(state.objective.results))
     if number < 0:
-        raise _no_batch("to evaluate")
+        raise no_batch("to evaluate")
     results: dict[str, float] = state.objective.results()
     hooks("on_test_end", results)
     if was_built:
@@ -167,52 +141,13 @@ def evaluate_batch(
     """Enter one batch into the loss and the metrics, without learning from it."""
     x, y, weight = to_device((batch.x, batch.y, batch.weight), settings.device)
     outputs = forward(model, x, settings, training=False)
+    objective.match(batch.y, outputs)
+    objective.check_labels(batch.y, batch.indices)
     objective.loss(model, y, outputs, weight, batch.size)
     objective.measure(y, outputs, weight)
-
-
-def to_device(tree: Any, device: torch.device) -> Any:
-    """Tensors of a structure on the device; a copy only where they are elsewhere."""
-    return tree_map(
-        lambda leaf: leaf.to(device, non_blocking=True) if isinstance(leaf, Tensor) else leaf, tree
-    )
-
-
-def own_randomness(device: torch.device) -> AbstractContextManager[None]:
-    """Inside, steps seed torch's generators; outside, the user's draws go on as if they had not."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
-
-
-def _ran_out(state: State) -> str:
-    if state.step == 0:
-        raise _no_batch("to train on")
-    reason = f"the data ran out before epoch {state.epoch + 1} of {state.epochs}"
-    warnings.warn(
-        f"{reason}: a generator gives its batches once. Let it go on for ever and give "
-        "steps_per_epoch, or give a DataLoader or a list.",
-        stacklevel=4,
-    )
-    return reason
-
-
-def _no_batch(purpose: str) -> DataError:
-    return DataError(
-        f"there is no batch {purpose}: the data are empty, or have run out",
-        where="the data given",
-        why="a generator gives its batches once",
-        fix="give arrays or a DataLoader, or a generator without end and a number of steps",
-    )
 
 
 def _is_due(epoch: int, frequency: int | tuple[int, ...]) -> bool:
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency
-
-
-def _constrained(model: nn.Module) -> list[tuple[Weight, Any]]:
-    return [
-        (weight, weight.spec.constraint)
-        for weight in model.parameters()
-        if isinstance(weight, Weight) and weight.spec.constraint is not None
-    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -184,6 +185,13 @@ class ModelCheckpoint(_Monitor):
                 fix=f"ModelCheckpoint({os.path.splitext(self.filepath)[0] + suffixes[0]!r})",
             )
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        measured = [key for key, _ in self.state.objective.trackers()]
+        known = ["epoch", "learning_rate", *measured, *(f"val_{key}" for key in measured)]
+        for name in self._fields():  # other callbacks may add figures: only a slip is sure
+            if name not in known and did_you_mean(name, known):
+                raise self._unknown(name, known)
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.save_freq != "epoch" and self.state.step % int(self.save_freq) == 0:
             self._save(self.state.epoch, logs or {})
@@ -192,13 +200,28 @@ class ModelCheckpoint(_Monitor):
         if self.save_freq == "epoch":
             self._save(epoch, logs or {})
 
+    def _fields(self) -> list[str]:
+        return [name for _, name, _, _ in string.Formatter().parse(self.filepath) if name]
+
+    def _unknown(self, name: str, known: list[str]) -> ArgumentError:
+        return ArgumentError(
+            f"ModelCheckpoint: {name!r} is not measured.{did_you_mean(name, known)}",
+            where=f"ModelCheckpoint({self.filepath!r})",
+            why=f"the name is filled in with {', '.join(known)}",
+            fix="use those names; val_ figures need validation_data",
+        )
+
     def _save(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only:
             value = self.value(logs)
             if value is None or not self.improves(value, self.best):
                 return
             self.best = value
-        path = self.filepath.format(epoch=epoch + 1, **logs)
+        figures = {**logs, "epoch": epoch + 1}
+        for name in self._fields():
+            if name not in figures:
+                raise self._unknown(name, list(figures))
+        path = self.filepath.format(**figures)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)

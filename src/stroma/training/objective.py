@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from stroma import metrics as metrics_room
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer
 from stroma.metrics import Mean, Metric
+from stroma.training.labels import check_labels, classes_of
 
 
 class Objective:
@@ -43,9 +45,12 @@ class Objective:
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
         }
+        _check_names(loss, losses_room.resolve)
+        _check_names([metrics, weighted_metrics], metrics_room.resolve)
         self.output_names = output_names or []
         self.total = Mean(name="loss")
         self.losses: list[Any] = []
+        self.classes: list[tuple[int, int | None] | None] = []  # of outputs that want class numbers
         self.weights: list[float] = []
         self.parts: list[Mean] = []  # the loss of each output, when there are several
         self.measured: list[tuple[int, bool, str, Metric]] = []  # output, weighted, key, metric
@@ -60,6 +65,7 @@ class Objective:
             None if item is None else losses_room.resolve(item, tuple(y[i].shape), outputs[i].shape)
             for i, item in enumerate(self._spread("loss", count, names))
         ]
+        self.classes = [classes_of(loss, output) for loss, output in zip(self.losses, outputs)]
         self.weights = [
             1.0 if item is None else float(item)
             for item in self._spread("loss_weights", count, names)
@@ -130,8 +136,9 @@ class Objective:
                 self.parts[index].update_state(value.detach(), size)
             value = value * self.weights[index] if self.weights[index] != 1.0 else value
             total = value if total is None else total + value
-        for penalty in module.losses if isinstance(module, Layer) else ():
-            total = penalty if total is None else total + penalty
+        for layer in outermost_layers(module):
+            for penalty in layer.losses:
+                total = penalty if total is None else total + penalty
         if total is None:
             raise ArgumentError(
                 "there is nothing to minimise: no loss was given",
@@ -157,6 +164,13 @@ class Objective:
     def match(self, y: Any, outputs: Any) -> None:
         """Know the outputs before the first step, from one sample of them."""
         self._matched(y, outputs, None)
+
+    def check_labels(self, y: Any, indices: np.ndarray | None = None) -> None:
+        """Labels of a batch that lie in host memory, for outputs that are known."""
+        ys = self._flat(y) if isinstance(y, (list, tuple, dict)) else [y]
+        for target, classes in zip(ys, self.classes):
+            if classes is not None:
+                check_labels(target, *classes, indices)
 
     def _matched(self, y: Any, outputs: Any, weight: Any) -> tuple[list[Any], list[Any], list[Any]]:
         outs = self._flat(outputs)
@@ -222,6 +236,26 @@ class Objective:
         for key, tracker in self.trackers():
             if key in state:
                 tracker.load_state_dict(state[key])
+
+
+def outermost_layers(module: nn.Module) -> list[Layer]:
+    """stroma's layers in a module that lie in no other of them: each speaks for those within."""
+    if isinstance(module, Layer):
+        return [module]
+    layers = [layer for layer in module.modules() if isinstance(layer, Layer)]
+    within = {id(inner) for layer in layers for inner in layer.modules() if inner is not layer}
+    return [layer for layer in layers if id(layer) not in within]
+
+
+def _check_names(given: Any, resolve: Any) -> None:
+    """A name that is not known is an error of `compile`, not of the first step."""
+    if isinstance(given, str):
+        resolve(given, (None,), (None, 2))
+    elif isinstance(given, (list, tuple)):
+        for item in given:
+            _check_names(item, resolve)
+    elif isinstance(given, dict) and "class_name" not in given:
+        _check_names(list(given.values()), resolve)
 
 
 def _numbered(count: int) -> list[str]:
