@@ -73,6 +73,7 @@ ROOMS = {
     "callbacks": keras.callbacks,
     "models": keras.models,
     "applications": keras.applications,
+    "utils": keras.utils,
 }
 
 

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "activations", "applications", "callbacks", "constraints", "data", "initializers", "layers",
     "losses", "metrics", "models", "ops", "optimizers", "regularizers", "saving", "schedules",
-    "transfer", "zoo",
+    "transfer", "utils", "zoo",
 )  # fmt: skip
 _NAMES = {  # public name -> the module that defines it
     "Input": "stroma.layers",
@@ -34,8 +34,12 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"stroma.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
-    raise AttributeError(f"module 'stroma' has no attribute {name!r}")
+    from stroma.core.errors import did_you_mean
+
+    meant = did_you_mean(name, [*_ROOMS, *_NAMES])
+    raise AttributeError(f"module 'stroma' has no attribute {name!r}.{meant}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ROOMS, *_NAMES})
+    dunders = {name for name in globals() if name.startswith("__")}
+    return sorted({*dunders, *_ROOMS, *_NAMES})

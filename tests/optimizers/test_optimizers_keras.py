@@ -313,8 +313,8 @@ def test_signature_is_keras_signature(kind):
 def test_config_holds_the_schedule_and_the_rate_of_now():
     optimizer = optimizers.Adam(schedules.CosineDecay(0.1, 10))
     again = optimizers.get(serialise(optimizer))
-    assert [again._rate(step) for step in range(12)] == [
-        optimizer._rate(step) for step in range(12)
+    assert [again._learning_rate(step) for step in range(12)] == [
+        optimizer._learning_rate(step) for step in range(12)
     ]
     theirs = keras.optimizers.deserialize(optimizers.serialize(optimizer))
     assert float(theirs.learning_rate) == pytest.approx(0.1)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from stroma.core.dtypes import dtype_name
+from stroma.core.errors import ArgumentTypeError, did_you_mean
 from stroma.core.registry import registries
 
 
@@ -23,6 +24,7 @@ class Configurable:
     """Base of everything that has a config: layers, initializers, losses, optimizers, ..."""
 
     _arguments: dict[type, dict[str, Any]]
+    known_elsewhere_as: ClassVar[dict[str, str]] = {}  # others' names of arguments -> ours
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -67,7 +69,8 @@ def _noting_arguments(cls: type, init: Any) -> Any:
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError:
-            init(self, *args, **kwargs)  # the call itself explains what is wrong
+            _refuse_unknown(type(self), signature, kwargs)
+            init(self, *args, **kwargs)  # the call itself explains what else is wrong
             raise
         bound.apply_defaults()
         values: dict[str, Any] = {}
@@ -81,6 +84,25 @@ def _noting_arguments(cls: type, init: Any) -> Any:
         init(self, *args, **kwargs)
 
     return noting_init
+
+
+def _refuse_unknown(
+    cls: type[Configurable], signature: inspect.Signature, given: dict[str, Any]
+) -> None:
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return
+    known = list(signature.parameters)[1:]
+    for name in given:
+        if name not in known:
+            ours = cls.known_elsewhere_as.get(name)
+            meant = f" Did you mean {ours!r}?" if ours in known else did_you_mean(name, known)
+            raise ArgumentTypeError(
+                f"{cls.__name__} has no argument {name!r}.{meant}",
+                where=f"{cls.__name__}({name}=...)",
+                why="an argument that is silently ignored hides a mistake",
+                fix=f"one of: {', '.join(known)}" if known else f"{cls.__name__}()",
+            )
 
 
 def serialise(value: Any) -> Any:

@@ -1,5 +1,8 @@
 """Layers: Keras' names, arguments and numbers; each a real `torch.nn.Module`."""
 
+from typing import Any as _Any
+
+from stroma.core.errors import did_you_mean as _did_you_mean
 from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.layers.activation import Activation, LeakyReLU, ReLU, Softmax
@@ -66,3 +69,8 @@ __all__ = [
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
     "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    meant = "" if name.startswith("_") else _did_you_mean(name, __all__)
+    raise AttributeError(f"module 'stroma.layers' has no attribute {name!r}.{meant}")

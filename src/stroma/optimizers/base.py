@@ -21,7 +21,7 @@ from stroma.core.registry import Registry
 from stroma.optimizers.checks import check_clipping
 from stroma.optimizers.gradients import clip_each_norm, clip_global_norm, clip_values
 from stroma.optimizers.group import Group, grouped
-from stroma.optimizers.rate import LearningRate, function_of_step, schedule_from_config
+from stroma.optimizers.rate import LearningRate, call_schedule, schedule_from_config
 from stroma.optimizers.slots import Slot, SlotTable
 
 AVERAGE, ACCUMULATOR = "average", "gradient_accumulator"  # Keras' names of the shared slots
@@ -60,6 +60,9 @@ class Optimizer(Configurable, ABC):
     replaced by a number.
     """
 
+    known_elsewhere_as: ClassVar[dict[str, str]] = {  # Keras of old, torch
+        "lr": "learning_rate", "eps": "epsilon", "betas": "beta_1", "decay": "weight_decay",
+    }  # fmt: skip
     interleaved: ClassVar[tuple[str, ...]] = ()  # slots that go together in Keras' files
 
     def __init__(
@@ -156,6 +159,11 @@ class Optimizer(Configurable, ABC):
         blocks = [together if n in together[:1] else (n,) for n in names if n not in together[1:]]
         return [slot for block in blocks for slot in self._table.ordered(block)]
 
+    @property
+    def variables(self) -> list[Tensor]:
+        """The values of `slots`, in their order: what Keras' files hold besides count and rate."""
+        return [slot.value for slot in self.slots]
+
     def exclude_from_weight_decay(
         self, var_list: Iterable[Tensor] | None = None, var_names: Iterable[str] | None = None
     ) -> None:
@@ -196,15 +204,13 @@ class Optimizer(Configurable, ABC):
     @property
     def learning_rate(self) -> float:
         """The rate of the next update. It can be set to a number or a schedule at any time."""
-        return self._rate(self.calls)
+        rate = self._learning_rate
+        return call_schedule(rate, self.calls) if callable(rate) else rate
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        if callable(value):
-            self._rate = function_of_step(value)
-        else:
+        if not callable(value):
             value = check_number("learning_rate", value, owner=type(self).__name__, minimum=0)
-            self._rate = lambda _: value
         self._learning_rate = value
 
     def _noted(self, cls: type) -> dict[str, Any]:

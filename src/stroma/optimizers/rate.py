@@ -12,13 +12,13 @@ from stroma.core.registry import registries, resolve
 LearningRate = float | Callable[[int], float] | Callable[[], float]
 
 
-def function_of_step(function: Callable[..., float]) -> Callable[[int], float]:
-    """A schedule takes the step; Keras also allows a function of nothing."""
+def call_schedule(function: Callable[..., float], step: int) -> float:
+    """The rate at a step: a schedule takes the step; Keras also allows a function of nothing."""
     try:
-        inspect.signature(function).bind(0)
+        inspect.signature(function).bind(step)
     except TypeError:
-        return lambda _: float(function())
-    return lambda step: float(function(step))
+        return float(function())
+    return float(function(step))
 
 
 def schedule_from_config(config: dict[str, Any], *, owner: str) -> Callable[[int], float]:
