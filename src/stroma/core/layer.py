@@ -38,6 +38,7 @@ from stroma.core.symbolic import Node, SymbolicTensor, any_symbolic, map_symboli
 __all__ = ["BaseOptions", "Layer", "LayerOptions", "UnnamedOptions"]
 
 _caller = threading.local()  # .training: what the layer that is calling was called with
+_penalties = {"added": False}  # whether any layer ever kept one: else there are none to forget
 
 
 @contextmanager
@@ -99,7 +100,6 @@ class Layer(Configurable, LayerWeights):
         if self._given_name is not None:
             check_name(self._given_name, owner=type(self).__name__)
         self._network_name: str | None = None
-        self._compute_dtype = self._policy.compute_dtype
         self.built = False
         self.supports_masking = False
         self.autocast = options.get("autocast", True)
@@ -174,6 +174,11 @@ class Layer(Configurable, LayerWeights):
         self._build_shape = first
         self.built = True
 
+    def build_declared(self) -> None:
+        """Build from the `input_shape=` given to the constructor, when there is one."""
+        if not self.built and self.declared_batch_shape is not None:
+            recorded_shape(self, self.declared_batch_shape)
+
     # Calling
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -224,7 +229,10 @@ class Layer(Configurable, LayerWeights):
         return outputs
 
     def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool) -> Any:
-        if self._modules and not self.hands_training_on:
+        compiling = torch.compiler.is_compiling()  # which cannot trace a walk over the layers
+        if not compiling and _penalties["added"] and _is_outermost():
+            self.clear_losses()  # as Keras: `losses` are those of the last call
+        if self._modules and not (compiling and self.hands_training_on):
             with _calling(training):
                 outputs = self._call_in_policy(args, kwargs)
         else:
@@ -299,6 +307,7 @@ class Layer(Configurable, LayerWeights):
     def add_loss(self, loss: Any) -> None:
         """Add a penalty (a scalar or a list of them) computed in `call` to the loss."""
         if not in_shape_run():
+            _penalties["added"] = True
             self._losses.extend(loss if isinstance(loss, (list, tuple)) else [loss])
 
     @property
@@ -324,10 +333,16 @@ class Layer(Configurable, LayerWeights):
         return (module for module in self.modules() if isinstance(module, Layer))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_nodes": []}  # a copy of a layer is not a copy of its network
+        # A copy of a layer is not a copy of its network, nor of the graph of its last loss.
+        return {**self.__dict__, "_nodes": [], "_losses": []}
 
     def extra_repr(self) -> str:
         return f"name={self.name!r}"
+
+
+def _is_outermost() -> bool:
+    """Whether the call that runs now was made by no layer."""
+    return getattr(_caller, "training", None) is None and not in_shape_run()
 
 
 def _shape_of(leaf: Any) -> Any:

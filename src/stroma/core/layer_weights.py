@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from stroma.core.axes import shape_text
-from stroma.core.dtypes import DTypePolicy, to_dtype
-from stroma.core.errors import ShapeError
+from stroma.core.dtypes import DTypePolicy, dtype_name, to_dtype
+from stroma.core.errors import ShapeError, WeightsError
 from stroma.core.names import numbered
 from stroma.core.registry import resolve_by_kind
 from stroma.core.shape_run import real_tensors
-from stroma.core.tracking import track
+from stroma.core.tracking import Container, track
 from stroma.core.weight import (
     PROTOCOL,
     Weight,
@@ -34,11 +35,15 @@ class LayerWeights(nn.Module):
     """Weights of a layer, registered under torch's names, given and taken in Keras' order."""
 
     name: str  # a property of Layer
+    built: bool
+    build_declared: Callable[[], None]  # of Layer
 
     def __init__(self, policy: DTypePolicy, trainable: bool) -> None:
         super().__init__()
         self.training = False
         self._policy = policy
+        self._compute_dtype = policy.compute_dtype
+        self._moved = False  # whether `.to(dtype)` took it away from the dtype it was made in
         self._trainable = trainable
         self._specs: dict[str, WeightSpec] = {}  # registered name -> spec, in order of creation
 
@@ -125,7 +130,7 @@ class LayerWeights(nn.Module):
 
     def __getattr__(self, name: str) -> Any:
         value = super().__getattr__(name)
-        if isinstance(value, Tensor) and not hasattr(value, "assign"):
+        if name in self._specs and not hasattr(value, "assign"):
             # torch.export swaps weights for fake tensors, which lack Keras' small protocol
             for method in PROTOCOL:
                 setattr(value, method, _bound(method, value))
@@ -133,12 +138,39 @@ class LayerWeights(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # A layer without weights must follow too, so the dtype is asked of an empty tensor.
+        dtype = fn(torch.empty(0, dtype=self._policy.variable_dtype)).dtype
+        if dtype is not self._policy.variable_dtype and not self._policy.is_mixed:
+            self._policy, self._compute_dtype = DTypePolicy(dtype_name(dtype)), dtype
+            self._moved = True
         for key, spec in self._specs.items():  # `.to()` makes buffers plain tensors again
             buffer = self._buffers.get(key)
             if buffer is not None and not isinstance(buffer, Weight):
                 weight = self._buffers[key] = Weight(buffer.detach(), spec, False)
                 weight.path = f"{self.name}/{spec.name}"
         return self
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        """As in torch, after building from a declared shape; an unbuilt layer cannot load.
+
+        It says so even where the caller is not strict, which torch does not tell: the layer would
+        draw its numbers at the first call, after the file was thought to be loaded.
+        """
+        own = [
+            key
+            for key in state_dict
+            if key.startswith(prefix) and key[len(prefix) :].split(".")[0] not in self._modules
+        ]
+        if own and not self.built:
+            self.build_declared()
+            if not self.built:
+                raise WeightsError(
+                    f"layer {prefix.rstrip('.') or self.name!r} has no weights to load into yet",
+                    where=f"load_state_dict: {', '.join(own[:3])}",
+                    why="weights are made when the shape of the input is known",
+                    fix="call the module on one batch first, or give the layer input_shape=...",
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def own_weights(self) -> list[Weight]:
         """Weights made by this very layer in order of creation, the trainable kind first."""
@@ -222,6 +254,19 @@ class LayerWeights(nn.Module):
                     fix="check the order of the arrays against [w.path for w in layer.weights]",
                 )
             weight.assign(value)
+
+
+def _build_when_held(holder: nn.Module, name: str, module: nn.Module | None) -> None:
+    """Build a layer with `input_shape=` once a plain module holds it.
+
+    An optimizer made from `module.parameters()` then finds its weights. A stroma layer or network
+    builds its layers itself, where the shape that they really meet is known.
+    """
+    if isinstance(module, LayerWeights) and not isinstance(holder, LayerWeights | Container):
+        module.build_declared()
+
+
+register_module_module_registration_hook(_build_when_held)
 
 
 def _can_learn(spec: WeightSpec, dtype: torch.dtype) -> bool:

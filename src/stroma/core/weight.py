@@ -68,6 +68,11 @@ class Weight(nn.Parameter):
         return _rebuild, (self.detach(), self.spec, self.requires_grad, self.path)
 
     @property
+    def name(self) -> str:  # torch says None for every tensor
+        """Keras' name of it ("kernel"); `path` has the layer's before it."""
+        return self.spec.name
+
+    @property
     def value(self) -> Weight:
         """The tensor itself: Keras' spelling."""
         return self

@@ -39,7 +39,7 @@ def design(network: Network, *, nested: bool = False) -> list[LayerRow]:
 
     Args:
         network: Recorded from inputs and outputs, or built by a call; a subclass with its own
-            `call` gives a row for each layer it holds, without shapes.
+            `call` gives a row for each layer it holds, with the shape of a layer called before.
         nested: Rows for the layers inside nested networks too, their names prefixed.
     """
     if not network.nodes and not network.inputs:
@@ -193,7 +193,19 @@ def _plain_row(name: str, layer: Layer) -> LayerRow:
     return LayerRow(
         name=name,
         kind=type(layer).__name__,
+        output_shape=_shape_when_built(layer),
         parameters=layer.count_params(),
         trainable_parameters=_trainable(layer),
         trainable=layer.trainable,
     )
+
+
+def _shape_when_built(layer: Layer) -> Shape:
+    """The output's shape for the input that the layer was built on; () when it is not known."""
+    if not layer.built or not layer._build_shape:
+        return ()
+    try:
+        shape = layer.compute_output_shape(layer._build_shape)
+    except Exception:  # as above: not every layer can be run on no numbers
+        return ()
+    return tuple(shape) if all(size is None or isinstance(size, int) for size in shape) else ()
