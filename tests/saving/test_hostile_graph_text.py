@@ -145,7 +145,7 @@ def test_dtypes(dtype: str, tmp_path: Path) -> None:
         described = {"class_name": "__dtype__", "config": {"name": dtype}}
         entries["own"]["inbound_nodes"][0]["kwargs"] = {"flag": described}
 
-    with pytest.raises(StromaError, match="unknown dtype|a layer is called"):
+    with pytest.raises(StromaError, match=r"unknown dtype|a layer is called"):
         load(changed_file(tmp_path, change))
 
 

@@ -386,7 +386,7 @@ def renamed(name: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-@pytest.mark.parametrize("name", ["../../x", "a/b", "a" * 129, "a b", "", "x\0", "é"])
+@pytest.mark.parametrize("name", ["../../x", "a/b", "a" * 129, "a b", "", "x\0", "²"])
 def test_a12_names_of_layers(name: str, members: Members, tmp_path: Path, quiet: list[str]) -> None:
     refused(pack(tmp_path / "m.keras", with_config(members, renamed(name))), quiet, "is called")
 

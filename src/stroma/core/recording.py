@@ -47,10 +47,21 @@ def _record_fitting(
         given["training"] = training
     node = Node("layer", layer, args, given)
     outputs = finish(node, lambda: layer._declared_outputs(args))
-    layer._nodes.append(node)
+    remember(layer, node)
     if masked:
         attach_masks(outputs, layer.compute_mask(args[0] if args else None, mask))
     return outputs
+
+
+def remember(layer: Layer, node: Node) -> None:
+    """Note where a layer stands: the first call and the latest.
+
+    A node holds on to everything before it, so a layer that is used again and again (a base under
+    many heads) would keep every network alive that it ever was in.
+    """
+    layer._nodes[1:] = [node] if layer._nodes else []
+    if not layer._nodes:
+        layer._nodes.append(node)
 
 
 def recorded_shape(layer: Layer, input_shape: Any) -> Any:
@@ -60,6 +71,7 @@ def recorded_shape(layer: Layer, input_shape: Any) -> Any:
         SymbolicTensor(Node("input", "input"), probes(tuple(shape), layer._compute_dtype))
         for shape in ([input_shape] if single else input_shape)
     ]
+    known = list(layer._nodes)
     outputs = layer(entries[0] if single else entries)
-    layer._nodes.pop()
+    layer._nodes[:] = known
     return tuple(outputs.shape) if is_symbolic(outputs) else [out.shape for out in outputs]

@@ -84,6 +84,31 @@ def name_layers(nodes: Iterable[Node], reserved: Callable[[str], bool]) -> dict[
     return {order[identity]: layer for identity, layer in layers.items()}
 
 
+def name_inputs(inputs: list[SymbolicTensor]) -> None:
+    """Give every input that has no name one that no other input of the network has.
+
+    Raises: GraphError: two inputs were given the same name.
+    """
+    entries = input_layers(inputs)
+    taken: set[str] = set()
+    for entry in entries:
+        if (given := entry._given_name) in taken:
+            raise GraphError(
+                f"two inputs are called {given!r}",
+                where="Model(inputs=..., outputs=...)",
+                why="names are the keys of the inputs when they are given as a dict",
+                fix=f"give one of them another name: Input(..., name={numbered(given, taken)!r})",
+            )
+        taken |= {given} if given is not None else set()
+    for entry in entries:
+        if entry._given_name is None:
+            known = entry._network_name
+            if known in taken:  # in another network: the number is one that no network gives
+                known = f"input_layer_{entry._nodes[0].index}"
+            entry._network_name = known or numbered("input_layer", taken)
+            taken.add(entry._network_name)
+
+
 def _attribute(name: str, reserved: Callable[[str], bool]) -> str:
     """A name as the attribute path that generated code can use: `in.conv` is `in_.conv`.
 

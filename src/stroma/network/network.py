@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from stroma.core.axes import shape_text
 from stroma.core.errors import ArgumentError, GraphError, ShapeError, did_you_mean
 from stroma.core.layer import Layer
+from stroma.core.recording import remember
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 from stroma.core.tracking import Container
 from stroma.network import graph as graphs
@@ -81,12 +82,23 @@ class Network(Layer):
         self._keys = graphs.name_layers(self._order, self._is_reserved)
         for key, layer in self._keys.items():
             graphs.register(self, key, layer, Container)
-        for number, entry in enumerate(graphs.input_layers(flat_inputs)):
-            if entry._network_name is None:
-                entry._network_name = "input_layer" + (f"_{number}" if number else "")
+        graphs.name_inputs(flat_inputs)
         self._is_graph = True
         self.built = True
         self._compile()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = getattr(type(self), name, None)
+        if isinstance(known, property) and known.fset is None:
+            raise GraphError(
+                f"{name!r} is taken: every {type(self).__name__} answers self.{name} itself",
+                where=f"self.{name} = ... in {type(self).__name__}",
+                why="what was stored there could not be read again",
+                fix=f"use another name: self.{name}_layer = ..."
+                if isinstance(value, Layer)
+                else f"use another name: self.my_{name} = ...",
+            )
+        super().__setattr__(name, value)
 
     def _is_reserved(self, name: str) -> bool:
         """Whether a layer's name would hide an attribute of the network."""
@@ -113,7 +125,7 @@ class Network(Layer):
         if self._is_graph:
             for node in self._order:  # copied layers know again where they stand
                 if node.kind == "layer" and node not in node.target._nodes:
-                    node.target._nodes.append(node)
+                    remember(node.target, node)
             self._compile()
 
     @property

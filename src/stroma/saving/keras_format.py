@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stroma.core.errors import ArgumentError, FileFormatError, GraphError
-from stroma.core.names import numbered
+from stroma.core.names import is_plain, numbered
 from stroma.core.weight import values_come_later
 from stroma.network.network import Network
 from stroma.saving import archive
@@ -32,7 +32,6 @@ from stroma.saving.training_state import (
 )
 
 KERAS_VERSION = "3.15.1"  # whose format this is
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 def save_model(
@@ -254,7 +253,7 @@ def _check_names(described: Any, path: Path) -> None:
             inner = item.get("config")
             found = (item.get("name"), inner.get("name") if isinstance(inner, dict) else None)
             for name in found:
-                if isinstance(name, str) and not _SAFE_NAME.fullmatch(name):
+                if isinstance(name, str) and not is_plain(name, besides="-."):
                     raise FileFormatError(
                         f"a layer is called {name[:60]!r}",
                         where=str(path),
