@@ -79,6 +79,14 @@ def test_layers_inside_nested_networks():
     assert [row.parameters for row in model.design()][-1] == 20746
 
 
+def test_work_adds_up_whatever_the_layers_are_called():
+    x = layers.Input((8, 8, 3))
+    y = layers.Conv2D(4, 1, name="layer1.0.conv1")(x)
+    model = Model(x, Sequential([layers.Input((8, 8, 4)), layers.Conv2D(2, 1)])(y))
+    line = f"Multiply-accumulates for one sample: {64 * 4 * 3 + 64 * 2 * 4:,}"
+    assert line in text_of(model) and line in text_of(model, expand_nested=True)
+
+
 def test_a_model_not_built_yet_says_what_it_knows():
     text = text_of(Sequential([layers.Dense(3), layers.ReLU()]))
     assert "dense (Dense)" in text and "?" in text

@@ -50,14 +50,19 @@ def summary_text(
         headers.append("connected to")
         cells = [[*cell, ", ".join(row.connected_to)] for cell, row in zip(cells, rows)]
     lines = [f"Model: {network.name!r}", *table(headers, cells, columns, right=(2, 3))]
-    lines += totals(network, every_row, optimizer_parameters)
+    # What runs inside a nested network is in that network's own row already
+    outermost = design(network) if nested else every_row
+    lines += totals(network, outermost, optimizer_parameters)
     return "\n".join(lines)
 
 
 def totals(
     network: Network, rows: list[LayerRow], optimizer_parameters: int | None = None
 ) -> list[str]:
-    """The lines under the table: parameters with their bytes, and the work for one sample."""
+    """The lines under the table: parameters with their bytes, and the work for one sample.
+
+    `rows` are those of the network itself, without the ones inside nested networks.
+    """
     weights = network.weights
     trainable = [weight for weight in weights if weight.requires_grad]
     fixed = [weight for weight in weights if not weight.requires_grad]
@@ -74,7 +79,7 @@ def totals(
         size = optimizer_parameters * 4
         lines.append(f"Optimizer params: {optimizer_parameters:,} ({_bytes(size)})")
     if rows and all(row.macs is not None for row in rows[1:]) and len(rows) > 1:
-        macs = sum(row.macs or 0 for row in rows if "." not in row.name)
+        macs = sum(row.macs or 0 for row in rows)
         lines.append(f"Multiply-accumulates for one sample: {macs:,}")
     return lines
 
