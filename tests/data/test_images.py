@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,26 @@ def test_three_parts_are_made_or_taken(tmp_path: Path) -> None:
 
 def test_few_test_photos_are_noted(tmp_path: Path) -> None:
     data = images(class_folders(tmp_path, count=20))
-    assert {entry.path for entry in data.audit.of("few_test_photos")} == {"cat", "dog"}
+    (entry,) = data.audit.of("few_test_photos")  # one for all classes
+    assert entry.path == "cat, dog" and "3 a class" in entry.reason
+
+
+def test_a_zip_with_a_folder_around_is_split_as_the_folder(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "pets", count=12)
+    one = images(folder)
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, f"wrapper/{path.relative_to(folder).as_posix()}")
+    two = images(tmp_path / "pets.zip")
+    assert two.test.names == [f"wrapper/{name}" for name in one.test.names]
+    assert one.fingerprint == two.fingerprint
+
+
+def test_the_folder_of_caches_is_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = class_folders(tmp_path / "pets", count=12)
+    (folder / "cache" / "pictures").mkdir(parents=True)
+    monkeypatch.setenv("STROMA_CACHE", str(folder / "cache"))
+    assert images(folder).class_names == ["cat", "dog"]
 
 
 def test_seed_and_place(tmp_path: Path) -> None:

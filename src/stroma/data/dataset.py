@@ -12,7 +12,7 @@ from stroma.core.records import SMALL_SUPPORT
 from stroma.data.cache import Store
 from stroma.data.decode import Decoder
 from stroma.data.part import Part, Reads, joined
-from stroma.data.records import Audit, AuditEntry
+from stroma.data.records import Audit, AuditEntry, first_names
 from stroma.data.split import TEST, folds, split
 
 
@@ -162,17 +162,23 @@ def build(
         class_names, store.shape, *_parted(whole, parts), audit, source, fingerprint,
         _examples(original), decoder, split,
     )  # fmt: skip
-    few = [
-        (name, count["test"])
-        for name, count in data.counts.items()
-        if count["test"] < SMALL_SUPPORT
-    ]
     if len(data.test):
-        audit.entries += [
-            AuditEntry("few_test_photos", name, f"{count} test photos: use folds", "test")
-            for name, count in few
-        ]
+        audit.entries += _few_test_photos(data)
     return data
+
+
+def _few_test_photos(data: ImageData) -> list[AuditEntry]:
+    """One entry for all classes whose figures will be rough: one each would be a wall of text."""
+    few = {name: c["test"] for name, c in data.counts.items() if c["test"] < SMALL_SUPPORT}
+    if not few:
+        return []
+    least, most = min(few.values()), max(few.values())
+    each = f"{least}" if least == most else f"{least} to {most}"
+    reason = (
+        f"{each} a class, so what is measured by class is rough; from Python, "
+        "images(...).folds() tests every photo once"
+    )
+    return [AuditEntry("few_test_photos", first_names(list(few), 3), reason, "test")]
 
 
 def _parted(whole: Part, parts: np.ndarray) -> tuple[Part, Part, Part]:

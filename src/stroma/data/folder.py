@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stroma.core.errors import DataError
+from stroma.data.cache import cache_root
 from stroma.data.layout import MARKERS, File, is_system, sort_files
 from stroma.data.records import AuditEntry, Found
 
@@ -74,6 +75,9 @@ def _walk(
         return
     if parts and any(entry.name in MARKERS for entry in listing):
         entries.append(AuditEntry("stroma_output", name, f"holds {' or '.join(MARKERS)}"))
+        return
+    if parts and folder.resolve() == cache_root().resolve():
+        entries.append(AuditEntry("stroma_output", name, "the folder of stroma's caches"))
         return
     if parts:
         folders.append(parts)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -105,7 +107,7 @@ def images(
         store=store, rows=kept.rows, parts=parts, labels=kept.labels, units=units, names=kept.names,
         class_names=kept.class_names, audit=audit,
         original=kept.sizes, source=found.root,
-        fingerprint=_fingerprint(found, kept.class_names), decoder=decoder, split=split,
+        fingerprint=fingerprint(found, kept.class_names), decoder=decoder, split=split,
     )  # fmt: skip
 
 
@@ -148,7 +150,8 @@ class _Kept:
     ) -> np.ndarray:
         """`split.split` of all samples, or of those at `at`."""
         chosen = np.arange(len(self.rows)) if at is None else at
-        names = [self.names[i] for i in chosen.tolist()]
+        wrapper = _wrapper(self.names)
+        names = [self.names[i][wrapper:] for i in chosen.tolist()]
         return split(
             self.labels[chosen], units[chosen], names, self.class_names,
             fractions=fractions, seed=seed,
@@ -288,10 +291,20 @@ def _with_validation(
     return parts
 
 
-def _fingerprint(found: Found, class_names: list[str]) -> str:
+def _wrapper(names: Sequence[str]) -> int:
+    """Length of the folders that all names begin with: a zip may hold one that a folder has not.
+
+    The split and the fingerprint leave them out, so that both are the same for both.
+    """
+    ends = [min(names, default=""), max(names, default="")]
+    return os.path.commonprefix(ends).rfind("/") + 1  # noqa: RUF071  # cut at a "/" all the same
+
+
+def fingerprint(found: Found, class_names: Sequence[str]) -> str:
     """SHA-256 over names, sizes and labels: the same on every machine that has the same data."""
+    wrapper = _wrapper([sample.name for sample in found.samples])
     digest = hashlib.sha256("\0".join(class_names).encode("utf-8", "surrogatepass"))
     for sample in found.samples:
-        line = f"\n{sample.name}\0{sample.size}\0{sample.label}\0{sample.part or ''}"
+        line = f"\n{sample.name[wrapper:]}\0{sample.size}\0{sample.label}\0{sample.part or ''}"
         digest.update(line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

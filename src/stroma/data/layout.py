@@ -83,8 +83,10 @@ def sort_files(
         part = given[file.parts[depth]] if given else None
         samples.append(Sample(file.name, file.parts[level], part, file.size, file.stamp))
     _refuse_nothing(samples, candidates, files)
-    outputs = {PurePosixPath(e.path).parts[0] for e in entries if e.kind == "stroma_output"}
-    unused = outputs - {sample.label for sample in samples}
+    outputs = [PurePosixPath(e.path).parts for e in entries if e.kind == "stroma_output"]
+    unused = {parts[level] for parts in outputs if len(parts) > level} - {
+        sample.label for sample in samples
+    }
     return samples, sorted(labels - unused)
 
 

@@ -41,7 +41,7 @@ KINDS = {
     "near_duplicate": ("near-copy, kept in one part", "near-copies, kept in one part", "note"),
     "look_alike_classes": ("look-alike class name", "look-alike class names", "note"),
     "few_test_photos": (
-        "class with few test photos", "classes with few test photos", "note",
+        "few test photos", "few test photos", "note",
     ),
     "wrong_extension": ("wrong extension", "wrong extensions", "note"),
     "exif_rotated": ("photo turned upright (EXIF)", "photos turned upright (EXIF)", "note"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from stroma.core.errors import DataError, did_you_mean
 from stroma.core.plain import Record
 from stroma.core.records import ClassScore, Score, class_scores
+from stroma.data.images import fingerprint
 from stroma.data.records import Found, printable
 from stroma.data.sources import find
 from stroma.jobs.artefacts import load_artefact
@@ -25,7 +27,9 @@ class Evaluated(Record):
 
     Args:
         score: Share that was right, with its interval.
-        part: Which photos: "test", "validation", or "all" where the data have no such parts.
+        part: Which photos: "test" (`val/` where there is no test part, as in training), or "all"
+            where the data have no such parts.
+        seen: Whether these are the photos that the model was trained on, so that most were learnt.
         classes: Each class by itself.
         confusion: Row = truth, column = answer, both in the model's order of classes.
         skipped: Photos that could not be read, with the reason.
@@ -37,9 +41,10 @@ class Evaluated(Record):
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     skipped: tuple[str, ...] = ()
+    seen: bool = False
 
 
-def evaluate(model: Path | Artefact, data: str, watch: Watch | None = None) -> Evaluated:
+def evaluate(model: str | Path | Artefact, data: str, watch: Watch | None = None) -> Evaluated:
     """Measure a model on a folder, zip, CSV or Parquet of labelled photos.
 
     Where the data have a test part (or else a validation part), that alone is measured: a model
@@ -76,7 +81,11 @@ def evaluate(model: Path | Artefact, data: str, watch: Watch | None = None) -> E
             answers = artefact.probabilities(pictures).argmax(1)
             np.add.at(confusion, (np.array(truths), answers), 1)
         watch.progress(min(start + _AT_ONCE, len(rows)), len(rows))
-    return _summed(confusion, artefact.class_names, part or "all", skipped, data)
+    seen = part is None and fingerprint(found, artefact.class_names) == artefact.provenance.get(
+        "data"
+    )
+    result = _summed(confusion, artefact.class_names, "test" if part else "all", skipped, data)
+    return dataclasses.replace(result, seen=seen)
 
 
 def _summed(
