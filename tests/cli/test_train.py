@@ -95,9 +95,11 @@ def test_the_road_of_features(capsys, photos, tmp_path):
     """The base has random weights here: the road is what is tested, not what it scores."""
     file = tmp_path / "squeezenet1_1-random.pth"
     torch.save(squeezenet1_1().state_dict(), file)
-    assert main(["train", str(photos), "--weights", str(file), "--size", "64"]) == 0
+    assert main(["train", str(photos), "--weights", str(file), "--size", "64",
+                 "--epochs", "9"]) == 0  # fmt: skip
     shown = capsys.readouterr().out
     assert "The plan: features" in shown and "squeezenet1_1, frozen + ridge head" in shown
+    assert "--epochs: the head is solved for" in " ".join(shown.split())
     assert f"The other road: stroma train {photos} --weights none" in shown
     run = read_run(the_run())
     assert run.plan.settings["weights_file"] == str(file) and len(run.plan.settings["sha256"]) == 64
@@ -118,18 +120,66 @@ def test_predict_evaluate_report_and_summary_of_a_run(capsys, photos):
     assert "right on 60 photos (" in capsys.readouterr().out
     assert main(["report", "--no-photos", "--json"]) == 0
     assert Path(json.loads(capsys.readouterr().out)["report"]).is_file()
-    assert main(["report", folder, "--compare", folder]) == 0
-    assert "compare-" in capsys.readouterr().out
+    assert main(["report", folder, "--compare", folder]) == 2
+    assert "with itself" in capsys.readouterr().err
     assert main(["summary", folder]) == 0
     assert "Total params" in capsys.readouterr().out
     assert main(["train", "--resume", folder]) == 2
     assert "is finished" in capsys.readouterr().err
 
 
+def pasted(shown):
+    """Run a printed line of Python in a process of its own, as a user would."""
+    (line,) = [x for x in shown.splitlines() if x.startswith("In Python: ")]
+    done = subprocess.run(
+        [sys.executable, "-c", line.removeprefix("In Python: ")], capture_output=True, text=True,
+        timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{line}\n{done.stderr}"
+    return line
+
+
+def test_the_lines_of_python_run_as_pasted(capsys, photos):
+    for name in ("a", "b"):
+        assert main(["train", str(photos), "--epochs", "1", "--out", name]) == 0
+    capsys.readouterr()
+    lines = []
+    for arguments in (
+        ["predict", "a", str(photos / "cat" / "0.png")], ["evaluate", "a", str(photos)],
+        ["summary", "a"], ["summary", "lenet5"], ["report", "a", "--no-photos"],
+        ["report", "a", "--compare", "b"],
+    ):  # fmt: skip
+        assert main(arguments) == 0
+        shown = capsys.readouterr()
+        lines.append(pasted(shown.err))
+        if arguments[0] == "evaluate":  # on the photos that it learnt from
+            assert "Careful: these are the photos" in shown.out
+    assert "photos=False" in lines[-2] and "compare(" in lines[-1]
+
+
+def test_a_dry_run_says_what_is_odd_about_the_settings(capsys, photos):
+    settings = ["--epochs", "4000", "--batch", "100000000", "--drop-empty"]
+    empty = photos / "bird"
+    empty.mkdir()
+    try:
+        assert main(["train", str(photos), "--dry-run", "--json"]) == 2
+        assert "--drop-empty" in capsys.readouterr().err
+        assert main(["train", str(photos), "--dry-run", "--json", *settings]) == 0
+    finally:
+        empty.rmdir()
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["batch_size"] == sum(plan["data"]["counts"]["train"])
+    assert "fewer than you said" in plan["reasons"]["batch"]
+    assert (
+        "times the budget" in plan["reasons"]["epochs"]
+        and "1 to 5 min" in (plan["reasons"]["budget"])
+    )
+
+
 def test_summary_of_a_name_of_the_zoo(capsys):
     assert main(["summary", "lenet5"]) == 0
     shown = capsys.readouterr()
-    assert "conv1" in shown.out and "stroma.zoo.lenet5()" in shown.err
+    assert "conv1" in shown.out and "zoo.lenet5()" in shown.err
     assert main(["summary", "lenet5", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[1]["name"] == "conv1"
 

@@ -120,6 +120,12 @@ TRAIN = {
     "an unknown option": ["train", "good", "--epoch", "3"],
     "a run folder that is taken": ["train", "good", "--out", "running"],
     "a run folder with other things in it": ["train", "good", "--out", "good"],
+    "an empty path": ["train", ""],
+    "a run folder below a file": ["train", "good", *NO_WEIGHTS, "--out", "notes.txt/r"],
+    "a run folder below a file, not to be made": [
+        "train", "good", *NO_WEIGHTS, "--dry-run", "--out", "notes.txt/r",
+    ],
+    "a run folder with too long a name": ["train", "good", *NO_WEIGHTS, "--out", "r" * 300],
     "a run folder that is a file": ["train", "good", "--out", "notes.txt"],
     "going on with what is no run": ["train", "--resume", "not-a-run"],
     "going on with what is not there": ["train", "--resume", "nowhere"],
@@ -138,6 +144,9 @@ OTHERS = {
     "evaluate with a run that is not there": ["evaluate", "nowhere", "good"],
     "evaluate with a strange record": ["evaluate", "strange-run", "good"],
     "evaluate without data": ["evaluate", "running"],
+    "an empty model": ["summary", ""],
+    "an empty photo": ["predict", "running", ""],
+    "an empty folder to check": ["check", ""],
     "summary of a web page": ["summary", "page.html"],
     "summary of junk": ["summary", "junk.keras"],
     "summary of an unknown name": ["summary", "resnet51"],
@@ -239,6 +248,38 @@ def test_what_is_no_photo_is_not_predicted(capsys, there, model, photo):
     before = state_of(there)
     refused(capsys, ["predict", model, "flat/0.png", photo])
     assert state_of(there) == before
+
+
+def test_good_photos_are_answered_and_each_bad_one_is_named(capsys, there, model):
+    photos = ["notes.txt", "flat/0.png", "nowhere.png", "flat/1.png"]
+    assert main(["predict", model, *photos]) == 2
+    shown = capsys.readouterr()
+    assert [row.split(",")[0] for row in shown.out.splitlines()[1:]] == photos[1::2]
+    assert shown.err.count("error:") == 2 and "notes.txt" in shown.err
+    assert "nowhere.png is not there" in shown.err
+
+
+@pytest.mark.parametrize(
+    "option, value", [("--epochs", "0"), ("--seed", "-1"), ("--lr", "0"), ("--batch", "1")]
+)
+def test_a_range_is_told_in_words_of_the_command_line(capsys, there, option, value):
+    parts = refused(capsys, ["train", "good", option, value])
+    assert parts["error"].startswith(option) and parts["where"].startswith(f"{option} {value}")
+    assert parts["try"].startswith(option) and "train(" not in " ".join(parts.values())
+
+
+def test_going_on_with_a_finished_run_advises_what_works(capsys, there, tmp_path):
+    (tmp_path / "run.json").write_text(
+        json.dumps({"name": "x", "status": "finished", "command": "stroma train p --out x --lr 1"})
+    )
+    parts = refused(capsys, ["train", "--resume", str(tmp_path)])
+    assert parts["try"] == "stroma train p --lr 1"
+
+
+def test_a_path_that_looks_like_an_option(capsys, there, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("-dash.jpg").touch()
+    assert "./-dash.jpg" in refused(capsys, ["predict", "run", "-dash.jpg"])["try"]
 
 
 @pytest.mark.parametrize("data", ["one-class/cat", "texts", "nowhere", "empty"])

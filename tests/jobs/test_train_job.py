@@ -4,6 +4,7 @@ import dataclasses
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from stroma.data.dataset import ImageData
 from stroma.jobs import Job, TrainOptions, Watch, evaluate, predict, prepare, resume, train
 from stroma.jobs.recipe import network, pupil
 from stroma.jobs.record import advice_line
+from stroma.jobs.scratch import KeepBest
 from stroma.package.artefact import Artefact
 from stroma.training.interrupt import Interrupted
 
@@ -193,3 +195,18 @@ def test_settings_travel_as_plain_json(finished):
     text = json.loads((finished.folder / "run.json").read_text())
     assert text["plan"]["settings"]["batch_size"] == 16
     assert text["python"].endswith(f"epochs=4, out={str(finished.folder)!r}))")
+
+
+def test_of_equal_epochs_the_lowest_validation_loss_is_kept():
+    best = KeepBest(0.1)
+    best.state = SimpleNamespace(model=torch.nn.Linear(1, 1), step=1)
+    for epoch, loss in enumerate([0.5, 0.2, 0.3]):
+        best.on_epoch_end(epoch, {"loss": 1.0, "val_accuracy": 0.9, "val_loss": loss})
+    assert best.epoch == 2
+
+
+def test_a_tie_with_a_baseline_is_a_finding(finished):
+    from stroma.jobs.record import findings
+
+    level = dataclasses.replace(finished, baselines=(finished.headline,))
+    assert "baseline" in {finding.term for finding in findings(level)}

@@ -44,6 +44,8 @@ def test_a_real_lead_and_a_lucky_one_are_told_apart():
     assert doubt.endswith("a real difference.")
     close = outcome([True] * 68 + [False] * 32)
     assert verdict([poor, close])[1].endswith("too often to tell.")
+    one, other = outcome([True] * 5 + [False]), outcome([True] * 4 + [False] * 2)
+    assert verdict([one, other])[0] == "A leads B by 16.7 points, which may be luck."
 
 
 def test_different_photos_are_no_pair():
@@ -59,6 +61,11 @@ def test_only_what_differs_is_listed():
     one = outcome([True], plan=plan)
     other = outcome([True], plan=dataclasses.replace(plan, batch_size=64, why="memory"))
     assert differences([one, other]) == [("batch size", ["32", "64"])]
+
+
+def test_a_long_hash_is_shortened():
+    runs = [outcome([True], plan=Plan(settings={"sha256": mark * 64})) for mark in "ab"]
+    assert differences(runs) == [("sha256", ["a" * 12 + "…", "b" * 12 + "…"])]
 
 
 def test_the_page_is_sound_and_escaped():

@@ -23,7 +23,7 @@ def data_block(console: Console, facts: DataFacts, class_names: Sequence[str]) -
     pairs = [
         ("photos", f"{sum(totals):,} ({', '.join(parts)})"),
         ("classes", f"{len(class_names)}: {_listed(class_names)}"),
-        ("smallest class", f"{class_names[smallest]}, {_photos(totals[smallest])}"),
+        ("smallest class", f"{class_names[smallest]}, {said.photos(totals[smallest])}"),
         ("split", facts.split),
         ("sizes, such as", ", ".join(f"{width} × {height}" for width, height in facts.sizes)),
     ]
@@ -65,15 +65,15 @@ def result_block(console: Console, run: RunRecord, folder: str) -> None:
     if score is not None:
         rows += [
             ("accuracy", f"{said.percent(score.value)} ({said.between(score.interval)}), "
-             f"measured once on {score.count:,} test photos"),
+             f"measured once on {said.photos(score.count)} of the test part"),
             ("no network", _baselines(run)),
         ]  # fmt: skip
     if worst is not None:
-        rough = f", rough: {_photos(worst.support)}" if worst.support < SMALL_SUPPORT else ""
+        rough = f", rough: {said.photos(worst.support)}" if worst.support < SMALL_SUPPORT else ""
         rows.append(("worst class", f"{worst.name}, {said.percent(worst.recall)} found{rough}"))
     if pairs:
         truth, called = (run.class_names[at] for at in (pairs[0].truth, pairs[0].predicted))
-        rows.append(("most mixed up", f"{truth} taken for {called}: {_photos(pairs[0].count)}"))
+        rows.append(("most mixed up", f"{truth} taken for {called}: {said.photos(pairs[0].count)}"))
     for finding in said.worst_first(run.findings)[:1]:
         rows.append((finding.severity, f"{finding.evidence}: {finding.means}"))
     rows += [(name, f"{folder}/{path}") for name, path in run.paths.items()]
@@ -89,10 +89,6 @@ def _baselines(run: RunRecord) -> str:
     points = 100 * (run.headline.value - best.value)
     verb = "beaten by" if points > 0 else "not beaten:"
     return f"{listed}; {verb} {points:.1f} points"
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count:,} photos"
 
 
 def _listed(names: Sequence[str]) -> str:

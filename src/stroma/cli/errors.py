@@ -58,6 +58,9 @@ def _explain_usage(error: click.ClickException, arguments: Sequence[str]) -> Str
         names = [name for p in _parameters(context) for name in p.opts if name.startswith("--")]
         what = f"there is no option {error.option_name}.{did_you_mean(error.option_name, names)}"
         why = f"{command} knows {', '.join(sorted(names))}"
+        meant = [word for word in arguments if word.startswith("-") and os.path.lexists(word)]
+        if meant:
+            fix = f"a path that begins with '-' is typed ./{meant[0]}, or after --"
     elif isinstance(error, click.MissingParameter) and error.param is not None:
         name = error.param.make_metavar(context) if context else error.param.name
         what, why = f"{name} is missing", f"{command} needs it to know what to work on"

@@ -32,7 +32,7 @@ def evaluate(session: Session, model: Path, data: str, as_json: bool) -> None:
         return
     _say(session, found)
     session.talk.line(
-        f"In Python: from stroma.jobs import evaluate; evaluate(Path({str(model)!r}), {data!r})"
+        f"In Python: from stroma.jobs import evaluate; evaluate({str(model)!r}, {data!r})"
     )
 
 
@@ -42,6 +42,11 @@ def _say(session: Session, found: Evaluated) -> None:
         f"{percent(score.value)} right on {score.count:,} photos ({between(score.interval)}), "
         f"part: {found.part}"
     )
+    if found.seen:
+        out.paragraph(
+            "Careful: these are the photos that the model was trained on. It has learnt most of "
+            "them, so this says little about new ones; the run's own test does."
+        )
     out.line()
     rows = [
         [

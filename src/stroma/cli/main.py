@@ -131,6 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(session: Session) -> int:
     if "_STROMA_COMPLETE" in os.environ:  # a shell asks click what could be typed next
         root.main(prog_name="stroma")
+    if "" in session.arguments:
+        raise ArgumentError(
+            "an argument is empty",
+            where=shlex.join(["stroma", *session.arguments]),
+            why="a shell variable that is not set leaves one; as a path it would mean this folder",
+            fix="name the path; this folder is .",
+        )
     # Not click's `main`: it would end the process itself, with 1, on a closed pipe.
     try:
         with root.make_context("stroma", session.arguments.copy(), obj=session) as context:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
+from stroma.cli import errors
 from stroma.cli.command import Session, command
+from stroma.core.errors import StromaError
 from stroma.core.text import printable
 from stroma.jobs import Said
 from stroma.jobs import predict as answers
@@ -23,12 +25,27 @@ from stroma.jobs import predict as answers
 def predict(session: Session, model: Path, photos: tuple[Path, ...], as_json: bool) -> None:
     """Say what the model in RUN sees in each IMAGE, as CSV on stdout.
 
-    RUN is a folder that `stroma train` made, or the model.keras in it.
+    RUN is a folder that `stroma train` made, or the model.keras in it. What is no photo is named
+    on stderr, the others are answered, and the exit code is 2.
     """
-    found = list(answers(model, photos))  # all or nothing: a broken photo leaves no half table
+    failed: list[StromaError] = []
+    found = list(answers(model, photos, failed.append))
     if as_json:
         session.out.json([said.to_json() for said in found])
-        return
+    elif found:
+        _table(session, found)
+        listed = json.dumps([found[0].path])
+        session.talk.line(
+            f"In Python: from stroma.package import Artefact; "
+            f"Artefact.load({str(_file(model))!r}).predict({listed})"
+        )
+    for error in failed:  # on stderr, so that a table in a file holds answers only
+        print(f"\n{errors.render(error, session.talk.width)}", file=session.talk.stream)
+    if failed:
+        raise click.exceptions.Exit(2)
+
+
+def _table(session: Session, found: list[Said]) -> None:
     table = csv.writer(session.out.stream, lineterminator="\n")
     table.writerow(field.name for field in dataclasses.fields(Said))
     for said in found:
@@ -39,11 +56,6 @@ def predict(session: Session, model: Path, photos: tuple[Path, ...], as_json: bo
             ]
         )  # fmt: skip
     session.out.stream.flush()
-    listed = json.dumps([str(photo) for photo in photos[:1]])
-    session.talk.line(
-        f"In Python: from stroma.package.artefact import Artefact; "
-        f"Artefact.load({str(_file(model))!r}).predict({listed})"
-    )
 
 
 def _file(model: Path) -> Path:

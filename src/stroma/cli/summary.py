@@ -40,9 +40,9 @@ def _network(named: str) -> tuple[Any, str]:
     if path.is_dir() and (path / RUN_FILE).is_file():
         path = path / "model.keras"
     if path.is_file():
-        return load_model(path), f"stroma.models.load_model({str(path)!r})"
+        return load_model(path), f"from stroma import models; models.load_model({str(path)!r})"
     if named in architectures:
-        return architectures.lookup(named)(), f"stroma.zoo.{named}()"
+        return architectures.lookup(named)(), f"from stroma import zoo; zoo.{named}()"
     if path.exists():
         what, why = f"{named} holds no model", "it is a folder without run.json"
     elif path.name == "model.keras":

@@ -19,7 +19,18 @@ from stroma.core.records import RunRecord
 from stroma.jobs import TrainOptions, prepare, resume, train
 from stroma.jobs.options import seconds_of
 from stroma.jobs.record import advice_line, python_of
+from stroma.jobs.roads import typed_path
+from stroma.jobs.train import facts_of
 from stroma.training.interrupt import Interrupted
+
+# option -> (what it means, a value that works)
+_MEANING = {
+    "epochs": ("an epoch is one pass over the training photos", 10),
+    "size": ("below 8 pixels there is nothing to see in a photo", 64),
+    "batch": ("a step averages over its photos: over one, it follows every accident", 32),
+    "lr": ("it is how far each step goes, so it lies above 0", 0.1),
+    "seed": ("the generators of random numbers count from 0 to 4,294,967,295", 0),
+}
 
 
 @command("train")
@@ -34,6 +45,7 @@ from stroma.training.interrupt import Interrupted
 @click.option("--seed", type=int, default=0, show_default=True, help="Other seed, other split.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run; a new one.")
 @click.option("--group", metavar="REGEX", help="Photos whose paths match alike stay together.")
+@click.option("--drop-empty", is_flag=True, help="Leave out classes without photos.")
 @click.option("--mirror/--no-mirror", default=None, help="Whether a mirrored photo means the same.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--quick", is_flag=True, help="A version of one minute.")
@@ -62,7 +74,10 @@ def train_command(
         )
     typed = shlex.join(["stroma", *session.arguments])
     seconds = None if budget is None else seconds_of(budget)
-    options = TrainOptions(path=path, budget=seconds, command=typed, **settings)
+    try:
+        options = TrainOptions(path=path, budget=seconds, command=typed, **settings)
+    except ArgumentError as error:
+        raise _as_typed(error, settings) from None
     run_training(session, options, as_json=as_json, dry_run=dry_run)
 
 
@@ -76,7 +91,8 @@ def run_training(
         blocks.line(f"In Python: {'; '.join(python_of(options).splitlines())}")
         if dry_run:
             if as_json:
-                session.out.json(job.plan.to_json())
+                facts = facts_of(job.data, options.path).to_json()
+                session.out.json(job.plan.to_json() | {"data": facts})
             return
         record = train(options, watch, job)
     _end(session, record, as_json)
@@ -95,7 +111,7 @@ def _end(session: Session, run: RunRecord, as_json: bool) -> None:
     if as_json:
         session.out.json(run.to_json() | {"folder": str(folder)})
         return
-    out, quoted = session.out, shlex.quote(str(folder))
+    out, quoted = session.out, shlex.quote(typed_path(str(folder)))
     result_block(out, run, str(folder))
     out.heading("Next")
     for line in ("report {} --open", "predict {} PHOTO...", "evaluate {} OTHER_PHOTOS/"):
@@ -105,10 +121,26 @@ def _end(session: Session, run: RunRecord, as_json: bool) -> None:
         out.paragraph(line)
 
 
+def _as_typed(error: ArgumentError, settings: dict[str, Any]) -> ArgumentError:
+    """The refusal of a setting in the words of the command line, with a value to type."""
+    name = error.where.removeprefix("train(").partition("=")[0]
+    if name not in _MEANING:
+        return error
+    meaning, value = _MEANING[name]
+    return ArgumentError(
+        error.what.replace(f"train: {name} ", f"--{name} ", 1),
+        where=f"--{name} {settings[name]}",
+        why=meaning,
+        fix=f"--{name} {value}",
+    )
+
+
 def _check_alone(path: str | None, budget: str | None, settings: dict[str, Any]) -> None:
     """A resumed run has its settings: another one typed beside it would be silently ignored."""
     defaults = {field.name: field.default for field in dataclasses.fields(TrainOptions)}
-    given = [f"--{name}" for name, value in settings.items() if value != defaults[name]]
+    given = [
+        "--" + name.replace("_", "-") for name, value in settings.items() if value != defaults[name]
+    ]
     given += ["--budget"] * (budget is not None) + ["PATH"] * (path is not None)
     if given:
         raise ArgumentError(

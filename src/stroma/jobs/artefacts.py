@@ -11,12 +11,13 @@ from stroma.jobs.record import MODEL_FILE, resume_command
 from stroma.package.artefact import Artefact
 
 
-def load_artefact(named: Path) -> Artefact:
+def load_artefact(named: str | Path) -> Artefact:
     """The classifier of a run folder, or in a `.keras` file.
 
     Raises: RunError: there is no such run or file, or the run has no model yet.
         FileFormatError: the file is damaged, or a model without class names.
     """
+    named = Path(named)
     if named.is_file():
         return Artefact.load(named)
     if not named.exists():

@@ -14,7 +14,7 @@ from stroma.core.plain import Record
 from stroma.core.records import Plan, Score
 from stroma.data import ImageData
 from stroma.jobs.options import TrainOptions
-from stroma.jobs.plan import budget_of, data_settings
+from stroma.jobs.plan import budget_of, budget_reason, data_settings
 from stroma.jobs.roads import Road
 from stroma.jobs.scratch import Trained
 from stroma.jobs.watch import Watch
@@ -75,7 +75,8 @@ def plan_features(
         "image size": "you said so" if options.size else "what the weights were trained on",
         "precision": precision.reason,
         "head": "ridge regression, its penalty by exact leave-one-out on the training photos",
-    }
+        "budget": budget_reason(options),
+    } | _not_used(options)
     plan = Plan(
         road="features", why=road.why, other_road=road.other, model=f"{name}, frozen + ridge head",
         parameters=extractor.count_params(), image_size=size,
@@ -85,6 +86,16 @@ def plan_features(
         settings=base.to_json() | data_settings(options, data),
     )  # fmt: skip
     return plan, base, extractor
+
+
+def _not_used(options: TrainOptions) -> dict[str, str]:
+    """What was typed for the other road is said to be without effect, not dropped in silence."""
+    steering = ("epochs", "batch", "lr", "mirror")
+    given = [f"--{name}" for name in steering if getattr(options, name) is not None]
+    if not given:
+        return {}
+    why = "the head is solved for in one step, on the photos as they are; --weights none uses them"
+    return {"not used": f"{', '.join(given)}: {why}"}
 
 
 def train_features(base: Base, extractor: Model, data: ImageData, watch: Watch) -> Trained:

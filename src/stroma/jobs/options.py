@@ -50,6 +50,7 @@ class TrainOptions:
         quick: A plan for one minute.
         group: As in `stroma.data.images`.
         mirror: Whether left and right may be swapped; None: by what the class names say.
+        drop_empty: Leave out classes without pictures instead of stopping.
         device: "auto", "cpu", "cuda".
         command: The line that was typed, for the record.
     """
@@ -67,6 +68,7 @@ class TrainOptions:
     quick: bool = False
     group: str | None = None
     mirror: bool | None = None
+    drop_empty: bool = False
     device: str = "auto"
     command: str = ""
 

@@ -40,6 +40,15 @@ def budget_of(options: TrainOptions, data: ImageData) -> float:
     return min(_MOST_SECONDS, max(_LEAST_SECONDS, _MOST_SECONDS * share))
 
 
+def budget_reason(options: TrainOptions) -> str:
+    """Where the budget comes from."""
+    if options.budget is not None:
+        return "you said so"
+    if options.quick:
+        return "--quick: the rest of a minute is reading, testing and the report"
+    return "1 to 5 min, by how many pixels there are to learn from; --budget says otherwise"
+
+
 def plan_scratch(
     options: TrainOptions, data: ImageData, road: Road, watch: Watch
 ) -> tuple[Plan, Recipe]:
@@ -56,9 +65,13 @@ def plan_scratch(
             pace = measure(recipe, data, options.device)
         reasons["width"] = f"the widest of {len(_WIDTHS)} that leaves time for {wanted} epochs"
     epochs = options.epochs or _epochs_that_fit(recipe, pace, data, budget)
-    reasons["epochs"] = "you said so" if options.epochs else (
+    seconds = epochs * _epoch_seconds(recipe, pace, data)
+    reasons["epochs"] = (
         f"{pace.training:,.0f} photos/s were measured; more would exceed the budget or teach little"
+        if not options.epochs else "you said so" if seconds <= budget else
+        f"you said so; they take about {seconds / budget:.1f} times the budget, which is not kept"
     )  # fmt: skip
+    reasons["budget"] = budget_reason(options)
     reasons["precision"] = pace.precision.reason
     recipe = dataclasses.replace(
         recipe, epochs=epochs, precision=pace.precision.name,
@@ -69,7 +82,7 @@ def plan_scratch(
         parameters=pace.parameters, image_size=recipe.shape[:2],
         device=str(choose_device(options.device)), precision=recipe.precision,
         batch_size=recipe.batch_size, epochs=epochs, budget_seconds=budget,
-        estimated_seconds=round(epochs * _epoch_seconds(recipe, pace, data), 1),
+        estimated_seconds=round(seconds, 1),
         seed=options.seed, reasons=reasons,
         settings=recipe.to_json() | data_settings(options, data),
     )  # fmt: skip
@@ -80,7 +93,7 @@ def data_settings(options: TrainOptions, data: ImageData) -> dict[str, object]:
     """What `images` must be told again to give the same three parts, and where to compute."""
     return {
         "photos": options.path, "size": list(data.size), "split_seed": options.seed,
-        "group": options.group, "device_asked": options.device,
+        "group": options.group, "drop_empty": options.drop_empty, "device_asked": options.device,
     }  # fmt: skip
 
 
@@ -94,6 +107,7 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
     batch = options.batch or (16 if count < 500 else 32 if count < 2000 else 64)
     if options.batch is None and count >= 20_000:
         batch = 128
+    batch = min(batch, count)
     # The whole picture in small ones; windows of four fifths, which then show things as large as
     # the whole picture does in the test, in others. A network of the zoo may know one size only.
     whole = small or options.model is not None
@@ -117,7 +131,8 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
         "model": "you named it" if options.model else "photos of this size need no more",
         "image size": "you said so" if options.size else
         f"the photos' own, at most {LARGEST_SIDE}: a small network makes no use of more",
-        "batch": "you said so" if options.batch else f"there are {count:,} training photos",
+        "batch": "you said so" if options.batch == batch else
+        f"there are {count:,} training photos" + (", fewer than you said" if options.batch else ""),
         "learning rate": "you said so" if options.lr else f"suits a batch of {batch}",
         "mirrored views": "you said so" if options.mirror is not None else
         "the classes are numbers, letters or sides" if signs else

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
 import shlex
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ import stroma
 from stroma.core.errors import RunError
 from stroma.core.records import Finding, RunRecord, Score
 from stroma.jobs.options import TrainOptions
-from stroma.jobs.roads import size_of
+from stroma.jobs.roads import size_of, typed_path
+from stroma.report import facts as said
 
 FEW_PHOTOS = 200  # a class, below which a network from scratch is better not trained
 MODEL_FILE = "model.keras"
@@ -46,7 +49,7 @@ def machine() -> dict[str, str]:
 
 def command_of(options: TrainOptions) -> str:
     """The command line that does what the options say."""
-    words = ["stroma", "train", options.path]
+    words = ["stroma", "train", typed_path(options.path)]
     for name in ("model", "weights", "epochs", "size", "batch", "lr", "group", "out"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name}", str(value)]
@@ -58,6 +61,8 @@ def command_of(options: TrainOptions) -> str:
         words += ["--device", options.device]
     if options.quick:
         words.append("--quick")
+    if options.drop_empty:
+        words.append("--drop-empty")
     if options.mirror is not None:
         words.append("--mirror" if options.mirror else "--no-mirror")
     return shlex.join(words)
@@ -79,18 +84,35 @@ def python_of(options: TrainOptions) -> str:
 
 def resume_command(folder: Path) -> str:
     """The line that goes on with a run."""
-    return shlex.join(["stroma", "train", "--resume", str(folder)])
+    return shlex.join(["stroma", "train", "--resume", typed_path(str(folder))])
+
+
+def begin_anew(run: RunRecord) -> str:
+    """The line that did a run, for another folder than the one that it filled."""
+    words = shlex.split(run.command) or ["stroma", "train", "photos/"]
+    if "--out" in words:
+        at = words.index("--out")
+        del words[at : at + 2]
+    return shlex.join([word for word in words if not word.startswith("--out=")])
 
 
 def check_out(out: Path | None) -> None:
-    """A folder that holds anything is not written to.
+    """A folder that holds anything is not written to, and one that cannot be made is said early.
 
-    Raises: RunError: it holds a run, or something else.
+    Raises: RunError: it holds a run, or something else, or the machine refuses to make it.
     """
-    if out is None or not out.exists():
-        return
-    if out.is_dir() and not any(out.iterdir()):
-        return
+    folder = out or Path("runs")
+    try:
+        if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            _try_to_make(folder)
+            return
+    except OSError as error:
+        raise RunError(
+            f"no run can be written to {folder}: {error.strerror or error}",
+            where=f"--out {out}" if out else str(folder.resolve()),
+            why="that is found out now, rather than after the training",
+            fix="--out with a folder that you may write to",
+        ) from None
     held = "a run" if (out / "run.json").exists() else "something" if out.is_dir() else ""
     raise RunError(
         f"{out} holds {held} already" if held else f"{out} is a file",
@@ -102,14 +124,27 @@ def check_out(out: Path | None) -> None:
     )
 
 
+def _try_to_make(folder: Path) -> None:
+    """Make the folder and a file in it, and take both away: no rule foretells what a disk does."""
+    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
 def findings(run: RunRecord) -> tuple[Finding, ...]:
     """What the figures of a finished run say about what to do next."""
     found = []
     best = max(run.baselines, key=lambda score: score.value, default=None)
-    if run.headline and best and run.headline.value < best.value:
+    if run.headline and best and run.headline.value <= best.value:
+        level = run.headline.value == best.value
         found.append(
             Finding(
-                term="baseline", severity="critical",
+                term="baseline", severity="warning" if level else "critical",
                 evidence=f"{run.headline.value:.1%} right, {best.name} {best.value:.1%}",
                 means="the network learnt nothing that the pixels do not say by themselves",
                 try_next=run.plan.other_road if run.plan else "",
@@ -119,7 +154,7 @@ def findings(run: RunRecord) -> tuple[Finding, ...]:
         found.append(
             Finding(
                 term="transfer learning", severity="warning",
-                evidence=f"from scratch on {fewest(run):,} photos of the smallest class",
+                evidence=f"from scratch on {said.photos(fewest(run))} of the smallest class",
                 means="a network from scratch wants hundreds of photos of each class",
                 try_next=advice,
             )
@@ -140,7 +175,7 @@ def advice_of(run: RunRecord) -> str:
         return ""
     if not 0 < fewest(run) < FEW_PHOTOS or data.source == "digits":
         return ""
-    return shlex.join(["stroma", "train", data.source, "--weights", "squeezenet1_1"])
+    return shlex.join(["stroma", "train", typed_path(data.source), "--weights", "squeezenet1_1"])
 
 
 def advice_line(run: RunRecord) -> str:
@@ -154,7 +189,7 @@ def advice_line(run: RunRecord) -> str:
     photos = sum(run.data.counts.get("train", ()))
     doubt = _doubt(score)
     return (
-        f"from scratch on {photos:,} photos: {score.value:.0%}{doubt}. Try: `{advice}` "
+        f"from scratch on {said.photos(photos)}: {score.value:.0%}{doubt}. Try: `{advice}` "
         f"({size_of('squeezenet1_1')}, fetched only if you type this)"
     ).replace("%", " %")
 

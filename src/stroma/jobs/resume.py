@@ -30,14 +30,14 @@ def resume(folder: Path, watch: Watch | None = None) -> RunRecord:
             f"{folder} is finished",
             where=str(folder / RUN_FILE),
             why="there is nothing to go on with, and its test part was read",
-            fix=run.command or "stroma train photos/",
+            fix=recording.begin_anew(run),
         )
     if run.plan is None or run.data is None or "photos" not in run.plan.settings:
         raise RunError(
             f"{folder} holds no run that `stroma train` began, or one that ended before its plan",
             where=str(folder / RUN_FILE),
             why="its settings are not in it",
-            fix=run.command or "stroma train photos/",
+            fix=recording.begin_anew(run),
         )
     job = _job(run.plan, run, folder, watch)
     watch.data(run.data, run.class_names)
@@ -52,14 +52,15 @@ def resume(folder: Path, watch: Watch | None = None) -> RunRecord:
 def _job(plan: Plan, run: RunRecord, folder: Path, watch: Watch) -> Job:
     given = plan.settings
     height, width = given["size"]
-    data = read(given["photos"], (height, width), given["split_seed"], given["group"], watch)
+    data = read(given["photos"], (height, width), given["split_seed"], given["group"],
+                watch, given.get("drop_empty", False))  # fmt: skip
     if run.data is not None and data.fingerprint != run.data.fingerprint:
         raise RunError(
             f"{given['photos']} is not what the run began with",
             where=str(Path(given["photos"]).resolve()),
             why="photos were added, removed or changed: the parts would be others, and test "
             "photos could have been trained on",
-            fix=f"bring the photos back, or begin anew: {run.command}",
+            fix=f"bring the photos back, or begin anew: {recording.begin_anew(run)}",
         )
     where = f"{folder / RUN_FILE}: plan: settings"
     if plan.road == "features":

@@ -118,7 +118,17 @@ def _with_weights(options: TrainOptions) -> str:
 
 
 def _typed(path: str, *rest: str) -> str:
-    return shlex.join(["stroma", "train", path, *rest])
+    return shlex.join(["stroma", "train", typed_path(path), *rest])
+
+
+def typed_path(path: str) -> str:
+    """A path as it must be typed: one that begins with "-" would be read as an option.
+
+    Example:
+        >>> typed_path("-photos"), typed_path("photos")
+        ('./-photos', 'photos')
+    """
+    return f"./{path}" if path.startswith("-") else path
 
 
 def size_of(architecture: str) -> str:

@@ -21,7 +21,7 @@ from stroma.training.run_folder import RunFolder
 
 
 class KeepBest(Callback):
-    """Keeps the weights of the epoch with the highest validation accuracy, the later of equals.
+    """Keeps the weights of the epoch with the best validation accuracy; of equals, the lowest loss.
 
     They travel in the checkpoint, so a resumed run still has them.
 
@@ -33,7 +33,7 @@ class KeepBest(Callback):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.accuracy, self.epoch = -1.0, 0
+        self.accuracy, self.loss, self.epoch = -1.0, 0.0, 0
         self.weights: dict[str, torch.Tensor] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -45,9 +45,9 @@ class KeepBest(Callback):
                 why="no step after this one could mend the weights",
                 fix=f"a smaller --lr: this one rose to {self.rate:g}",
             )
-        # Later of equals: the rate has fallen further, and its loss is as a rule the lower one
-        if accuracy is not None and accuracy >= self.accuracy:
-            self.accuracy, self.epoch = float(accuracy), epoch + 1
+        doubt = float((logs or {}).get("val_loss", 0.0))
+        if accuracy is not None and (accuracy, -doubt) >= (self.accuracy, -self.loss):
+            self.accuracy, self.loss, self.epoch = float(accuracy), doubt, epoch + 1
             self.weights = copy_state(self.model)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -55,10 +55,14 @@ class KeepBest(Callback):
             self.model.load_state_dict(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"accuracy": self.accuracy, "epoch": self.epoch, "weights": self.weights}
+        return {
+            "accuracy": self.accuracy, "loss": self.loss, "epoch": self.epoch,
+            "weights": self.weights,
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.accuracy, self.epoch = state["accuracy"], state["epoch"]
+        self.loss = state["loss"]
         self.weights = state["weights"]
 
 

@@ -75,7 +75,8 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     choose_device(options.device)  # a wrong name is said before minutes of decoding
     size = (8, 8) if options.path == "digits" else natural_size(options.path, group=options.group)
     road = choose_road(options, size, watch.say)
-    data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch)
+    data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch,
+                options.drop_empty)  # fmt: skip
     watch.data(facts_of(data, options.path), data.class_names)
     if road.bases:
         plan, base, extractor = plan_features(options, data, road, watch)
@@ -98,12 +99,15 @@ def _stored_size(
 
 
 def read(
-    path: str, size: int | tuple[int, int], seed: int, group: str | None, watch: Watch
-) -> ImageData:
+    path: str, size: int | tuple[int, int], seed: int, group: str | None, watch: Watch,
+    drop_empty: bool = False,
+) -> ImageData:  # fmt: skip
     """The three parts, as a plan's settings describe them."""
     if path == "digits":
         return digits(seed=seed)
-    return images(path, size=size, seed=seed, group=group, progress=watch.reading)
+    return images(
+        path, size=size, seed=seed, group=group, drop_empty=drop_empty, progress=watch.reading
+    )
 
 
 def facts_of(data: ImageData, path: str) -> DataFacts:

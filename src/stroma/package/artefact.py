@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from stroma import models  # noqa: F401  # enters the classes that files of networks name
 from stroma.core.axes import shape_text
 from stroma.core.errors import ArgumentError, DataError, FileFormatError, RunError
 from stroma.core.plain import Record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from stroma.report import facts, svg
 from stroma.report.page import fill
 
 _LUCK = 0.05  # two runs are called different when luck alone would do it less often than this
+_HASH = re.compile("[0-9a-f]{40,}")
 _MOST = len(string.ascii_uppercase)
 
 
@@ -58,8 +60,11 @@ def verdict(runs: Sequence[RunRecord]) -> tuple[str, str]:
     leader, other = string.ascii_uppercase[first], string.ascii_uppercase[second]
     if top == next_:
         return f"{leader} and {other} are level.", ""
-    lead = f"{leader} leads {other} by {100 * (top - next_):.1f} points."
+    lead = f"{leader} leads {other} by {100 * (top - next_):.1f} points"
     pair = paired(runs[first], runs[second])
+    if pair.luck >= _LUCK if pair else _overlap(runs[first], runs[second]):
+        lead += ", which may be luck"
+    lead += "."
     if pair is None:
         return lead, "They were tested on different photos: the difference may come from those."
     luck = facts.percent(pair.luck) if pair.luck >= 0.001 else "under 0.1 %"
@@ -69,6 +74,12 @@ def verdict(runs: Sequence[RunRecord]) -> tuple[str, str]:
         f"{other} alone {pair.second:,} times. {seldom}"
     )
     return lead, told + (": a real difference." if pair.luck < _LUCK else ": too often to tell.")
+
+
+def _overlap(leader: RunRecord, other: RunRecord) -> bool:
+    """Whether the intervals of two tests have a figure in common."""
+    ours, theirs = (run.headline.interval if run.headline else None for run in (leader, other))
+    return ours is None or theirs is None or ours.low <= theirs.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,8 @@ def _sheet(run: RunRecord) -> dict[str, str]:
 def _written(value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(str, value)) or "–"
-    return "–" if value is None or value == "" else str(value)
+    text = "–" if value is None or value == "" else str(value)
+    return f"{text[:12]}…" if _HASH.fullmatch(text) else text  # whole, it would break the table
 
 
 def _charts(letters: str, runs: Sequence[RunRecord]) -> list[tuple[str, Markup]]:

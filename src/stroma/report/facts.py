@@ -54,6 +54,16 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def photos(count: int) -> str:
+    """How many photos, in words.
+
+    Example:
+        >>> photos(1), photos(1204)
+        ('1 photo', '1,204 photos')
+    """
+    return "1 photo" if count == 1 else f"{count:,} photos"
+
+
 def between(interval: Interval | None) -> str:
     """An interval in words: "89.1 to 94.8 %"."""
     if interval is None:
