@@ -42,6 +42,7 @@ def test_the_block_reads_as_it_did(width):
     if os.environ.get("STROMA_UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+    assert "2 of 3,302 cannot be used" in text
     assert max(map(len, text.splitlines())) <= width
 
 

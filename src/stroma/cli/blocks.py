@@ -31,6 +31,10 @@ def data_block(console: Console, facts: DataFacts, class_names: Sequence[str]) -
     if len(class_names) <= _ROWS:
         _count_table(console, facts, class_names)
     _files(console, "Left out", facts.skipped)
+    unusable = sum(note.action == "skipped" for note in facts.skipped)
+    if unusable:
+        whole = unusable + sum(totals)
+        console.line(f"  {unusable:,} of {whole:,} cannot be used; training takes the rest")
     _files(console, "Used, but look", facts.notes)
     _groups(console, "Same picture", facts.duplicates)
     _groups(console, "Nearly the same picture", facts.near_duplicates)
