@@ -45,12 +45,14 @@ class Job:
         data: Read and split; the test part is closed.
         how: Settings of the road.
         extractor: The pretrained base, on the road of features.
+        seconds: How long reading and planning took.
     """
 
     plan: Plan
     data: ImageData
     how: Recipe | Base
     extractor: Model | None = None
+    seconds: float = 0.0
 
     def train(self, run: RunFolder, watch: Watch) -> Trained:
         """Follow the plan, from the run's newest checkpoint where there is one."""
@@ -70,6 +72,7 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
 
     Raises: DataError: the photos cannot be used. ArgumentError, WeightsError: a setting cannot.
     """
+    began = time.perf_counter()
     watch = watch or Watch()
     recording.check_out(options.out)
     choose_device(options.device)  # a wrong name is said before minutes of decoding
@@ -85,7 +88,7 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
         plan, recipe = plan_scratch(options, data, road, watch)
         job = Job(plan, data, recipe)
     watch.plan(plan)
-    return job
+    return dataclasses.replace(job, seconds=round(time.perf_counter() - began, 2))
 
 
 def _stored_size(
@@ -129,7 +132,6 @@ def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = N
         run.headline.value, run.folder / "report.html"
     """
     watch = watch or Watch()
-    began = time.perf_counter()
     job = job or prepare(options, watch)
     folder = RunFolder.create(options.out or "auto", _subject(options.path))
     run = RunRecord(
@@ -141,7 +143,7 @@ def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = N
         versions=recording.versions(), machine=recording.machine(),
         plan=job.plan, data=facts_of(job.data, options.path),
         class_names=tuple(job.data.class_names),
-        seconds={"reading and planning": round(time.perf_counter() - began, 2)},
+        seconds={"reading and planning": job.seconds},
     )  # fmt: skip
     write_run(folder.path, run)
     return finish(job, folder, run, watch)
