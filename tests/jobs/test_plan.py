@@ -170,3 +170,11 @@ def test_views_repeat_with_the_seed():
     first = view(x, training=True)
     torch.manual_seed(1)
     assert torch.equal(first, view(x, training=True))
+
+
+def test_a_view_that_only_moves_keeps_every_pixel_sharp():
+    x = torch.randint(0, 256, (16, 32, 32, 3), dtype=torch.uint8)
+    moved = RandomView((32, 32), (1.0, 1.0), shift=0.125, mirror=True)(x, training=True)
+    turned = RandomView((32, 32), (1.0, 1.0), turn=5, shift=0.125)(x, training=True)
+    assert torch.equal(moved, moved.round()) and not torch.equal(moved, x.float())
+    assert not torch.equal(turned, turned.round())  # what the rounding avoids

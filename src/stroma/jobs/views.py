@@ -21,6 +21,9 @@ class RandomView(Layer):
     inference pictures pass whole, at the size they have: larger than in training, as Touvron et
     al. found right, since windows enlarge what they show.
 
+    A view that only shifts and mirrors moves by whole pixels: sampling between them would blur
+    what the network sees in training, and small pictures are sharp when it is asked.
+
     It belongs to training and is never part of a model that ships.
 
     Args:
@@ -48,6 +51,7 @@ class RandomView(Layer):
         super().__init__(**options)
         self.size, self.visible, self.stretch = size, visible, stretch
         self.turn, self.shift, self.mirror = turn, shift, mirror
+        self.moves_only = tuple(visible) == (1.0, 1.0) and stretch == 1.0 and turn == 0.0
 
     def call(self, inputs: Tensor, training: Any = None) -> Tensor:
         pictures = inputs.float()
@@ -72,6 +76,9 @@ class RandomView(Layer):
         x, y = (
             draw(-1, 1) * ((1 - extent).clamp(min=0) + self.shift) for extent in (width, height)
         )
+        if self.moves_only:
+            step_x, step_y = 2 / self.size[1], 2 / self.size[0]  # one pixel, from -1 to 1
+            x, y = (x / step_x).round() * step_x, (y / step_y).round() * step_y
         angle = draw(-math.radians(self.turn), math.radians(self.turn))
         if self.mirror:
             width = width * (torch.rand(count, device=device) < 0.5).float().mul(2).sub(1)
