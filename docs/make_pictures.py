@@ -26,10 +26,20 @@ CHROMIUM = [
 
 
 def terminal_picture(command: str, recorded: str, target: Path) -> None:
-    """The last state of each line, as a terminal would show it, drawn as SVG."""
+    """From the plan on, each line in its last state, drawn as SVG."""
     recorded = re.sub(r"^Script (started|done).*$\n?", "", recorded, flags=re.M)
-    recorded = recorded.replace("\r\n", "\n")
-    lines = [line.split("\r")[-1] for line in recorded.split("\n")]
+    # a live bar draws itself again and again: only its last state is kept
+    recorded = re.sub(r"\x1b\[\?25[hl]|\x1b\[1A", "", recorded.replace("\r\n", "\n"))
+    lines: list[str] = []
+    for line in re.split(r"\n(?!\x1b\[2K)|\r|\n?\x1b\[2K", recorded):
+        done = "(100%)" in line and " left" not in line
+        moving = ("━" in line and not done) or line.startswith("epoch ")
+        blank = not line.strip() and bool(lines) and not lines[-1].strip()
+        repeated = blank or ("━" in line and line in lines)
+        if not moving and not repeated:
+            lines.append(line)
+    start = next(n for n, line in enumerate(lines) if "The plan" in line)
+    lines = lines[start:]
     console = Console(record=True, width=100, file=io.StringIO())
     console.print(Text(f"$ {command}", style="bold"))
     console.print(Text.from_ansi("\n".join(lines).strip("\n")))
