@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -161,6 +162,12 @@ def test_few_test_photos_are_noted(tmp_path: Path) -> None:
     data = images(class_folders(tmp_path, count=20))
     (entry,) = data.audit.of("few_test_photos")  # one for all classes
     assert entry.path == "cat, dog" and "3 a class" in entry.reason
+    assert not data.test_given and "every photo once, in folds" in entry.reason
+    class_folders(tmp_path / "given/train", count=20)
+    class_folders(tmp_path / "given/test", count=5, first=100)
+    given = images(tmp_path / "given")
+    (entry,) = given.audit.of("few_test_photos")
+    assert given.test_given and "it alone is tested: the intervals are wide" in entry.reason
 
 
 def test_a_zip_with_a_folder_around_is_split_as_the_folder(tmp_path: Path) -> None:
@@ -172,6 +179,8 @@ def test_a_zip_with_a_folder_around_is_split_as_the_folder(tmp_path: Path) -> No
     two = images(tmp_path / "pets.zip")
     assert two.test.names == [f"wrapper/{name}" for name in one.test.names]
     assert one.fingerprint == two.fingerprint
+    for ours, theirs in zip(one.folds(3), two.folds(3)):
+        assert set(theirs.test.names) == {f"wrapper/{name}" for name in ours.test.names}
 
 
 def test_the_folder_of_caches_is_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +233,21 @@ def test_folds_test_each_photo_once(tmp_path: Path) -> None:
     assert data.test.reads == 0
     with pytest.raises(DataError, match="12 distinct photos for 13 folds"):
         next(data.folds(13))
+
+
+def test_no_copy_near_copy_or_group_straddles_folds(tmp_path: Path) -> None:
+    class_folders(tmp_path, count=20)
+    for i in range(8):
+        write(tmp_path / f"cat/{i:03d}_same.bmp", encoded(picture(i), "BMP"))
+        write(tmp_path / f"cat/{i:03d}_near.jpg", recompressed(picture(i)))
+    for i in range(20):
+        (tmp_path / f"dog/{i:03d}.png").rename(tmp_path / f"dog/pet{i // 2:03d}-{i % 2}.png")
+    for fold in images(tmp_path, group=r"pet(\d+)").folds(4):
+        where: dict[str, set[str]] = {}
+        for part, holder in fold.parts.items():
+            for name in holder.names:
+                where.setdefault(re.sub(r"[_.-].*", "", name), set()).add(part)
+        assert len(where) == 30 and all(len(parts) == 1 for parts in where.values())
 
 
 # --- copies -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stroma.core.errors import ArgumentError, DataError
-from stroma.data.split import check_fractions, leaked, split
+from stroma.data.split import check_fractions, folds, leaked, split
 
 CLASSES = ["a", "b", "c"]
 
@@ -115,3 +115,32 @@ def test_copies_leave_the_part_that_is_read_first() -> None:
     clusters = np.array([0, 0, 1, 1, 2, 3, 3])
     given_parts = np.array([0, 2, 0, 1, 0, 1, 2], np.int8)
     assert list(leaked(clusters, given_parts)) == [True, False, True, False, False, True, False]
+
+
+# --- folds ------------------------------------------------------------------------------------
+
+
+@given(st.integers(2, 7), st.integers(0, 12), st.integers(0, 1000))
+@settings(max_examples=80, deadline=None)
+def test_folds_part_no_unit_and_spread_each_class_evenly(count: int, pairs: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    label = np.repeat([0, 1, 2], [15, 30, 47])
+    unit = np.arange(len(label))
+    for _ in range(pairs):  # copies, some of them under two labels
+        one, other = rng.choice(len(label), 2, replace=False)
+        unit[unit == unit[one]] = unit[other]
+    fold = folds(label, unit, names_of(len(label)), CLASSES, count, seed)
+    assert set(fold) == set(range(count))
+    for group in np.unique(unit):
+        assert len(set(fold[unit == group])) == 1
+    largest = max(np.unique(unit, return_counts=True)[1])
+    for k in range(3):
+        sizes = np.bincount(fold[label == k], minlength=count)
+        assert sizes.max() - sizes.min() <= 1 + (largest if pairs else 0)
+    again = folds(label, unit, names_of(len(label)), CLASSES, count, seed)
+    assert np.array_equal(fold, again)
+    order = rng.permutation(len(label))
+    names = [names_of(len(label))[i] for i in order]
+    if not pairs:  # ties among units are told apart by the names alone
+        shuffled = folds(label[order], unit[order], names, CLASSES, count, seed)
+        assert np.array_equal(shuffled, fold[order])

@@ -13,7 +13,7 @@ from stroma.data.cache import Store
 from stroma.data.decode import Decoder
 from stroma.data.part import Part, Reads, joined
 from stroma.data.records import Audit, AuditEntry, first_names
-from stroma.data.split import TEST, folds, split
+from stroma.data.split import TEST, folds, shared_folder, split
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class ImageData:
         shapes: Up to three example (height, width) of the files: smallest, middle, largest.
         decoder: How a picture becomes (H, W, C): a model's preprocessing needs it. None for arrays.
         split: One sentence: how the parts were made.
+        test_given: Whether the test part is the source's own, not made here.
     """
 
     class_names: list[str]
@@ -45,6 +46,7 @@ class ImageData:
     shapes: list[tuple[int, int]] = field(default_factory=list)
     decoder: Decoder | None = None
     split: str = ""
+    test_given: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,12 +90,13 @@ class ImageData:
         Args:
             count: Number of folds, 2 or more.
             seed: Of the draw.
-            validation: Share of the rest that becomes the validation part.
+            validation: Share of the rest that becomes the validation part; 0: it stays empty.
         Raises:
             DataError: a class has fewer distinct photos than there are folds.
         """
         whole = joined(list(self.parts.values()))
-        names, classes = whole.names, self.class_names
+        wrapper, classes = shared_folder(whole.names), self.class_names
+        names = [name[wrapper:] for name in whole.names]
         fold = folds(whole.labels, whole.units, names, classes, count, seed)
         for at in range(count):
             code = np.full(len(whole), TEST, np.int8)
@@ -146,6 +149,7 @@ def build(
     fingerprint: str,
     split: str,
     decoder: Decoder | None = None,
+    test_given: bool = False,
 ) -> ImageData:
     """Put the parts together.
 
@@ -155,12 +159,12 @@ def build(
         units: (N,) what must stay together.
         original: N sizes in the files.
         split: How the parts were made.
+        test_given: As in `ImageData`.
     """
-
     whole = Part(store, rows, labels, names, units)
     data = ImageData(
         class_names, store.shape, *_parted(whole, parts), audit, source, fingerprint,
-        _examples(original), decoder, split,
+        _examples(original), decoder, split, test_given,
     )  # fmt: skip
     if len(data.test):
         audit.entries += _few_test_photos(data)
@@ -174,10 +178,12 @@ def _few_test_photos(data: ImageData) -> list[AuditEntry]:
         return []
     least, most = min(few.values()), max(few.values())
     each = f"{least}" if least == most else f"{least} to {most}"
-    reason = (
-        f"{each} a class, so what is measured by class is rough; from Python, "
-        "images(...).folds() tests every photo once"
+    remedy = (
+        "it was given, so it alone is tested: the intervals are wide"
+        if data.test_given
+        else "stroma train tests every photo once, in folds, where time allows"
     )
+    reason = f"{each} a class, so what is measured by class is rough; {remedy}"
     return [AuditEntry("few_test_photos", first_names(list(few), 3), reason, "test")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +22,15 @@ from stroma.data.decode import Decoder, decoder_name, header_size, quiet_pillow
 from stroma.data.records import PARTS, Audit, AuditEntry, Found, check_skipped
 from stroma.data.scan import Progress, Reasons, StreamStore, scan
 from stroma.data.sources import find
-from stroma.data.split import REMOVED, TRAIN, VALIDATION, check_fractions, leaked, split
+from stroma.data.split import (
+    REMOVED,
+    TRAIN,
+    VALIDATION,
+    check_fractions,
+    leaked,
+    shared_folder,
+    split,
+)
 
 Dedupe = Literal["exact", "near", "none"]
 _PROBES = 200  # headers that are looked at to choose a size
@@ -108,6 +115,7 @@ def images(
         class_names=kept.class_names, audit=audit,
         original=kept.sizes, source=found.root,
         fingerprint=fingerprint(found, kept.class_names), decoder=decoder, split=split,
+        test_given=given is not None,
     )  # fmt: skip
 
 
@@ -150,7 +158,7 @@ class _Kept:
     ) -> np.ndarray:
         """`split.split` of all samples, or of those at `at`."""
         chosen = np.arange(len(self.rows)) if at is None else at
-        wrapper = _wrapper(self.names)
+        wrapper = shared_folder(self.names)
         names = [self.names[i][wrapper:] for i in chosen.tolist()]
         return split(
             self.labels[chosen], units[chosen], names, self.class_names,
@@ -291,18 +299,9 @@ def _with_validation(
     return parts
 
 
-def _wrapper(names: Sequence[str]) -> int:
-    """Length of the folders that all names begin with: a zip may hold one that a folder has not.
-
-    The split and the fingerprint leave them out, so that both are the same for both.
-    """
-    ends = [min(names, default=""), max(names, default="")]
-    return os.path.commonprefix(ends).rfind("/") + 1  # noqa: RUF071  # cut at a "/" all the same
-
-
 def fingerprint(found: Found, class_names: Sequence[str]) -> str:
     """SHA-256 over names, sizes and labels: the same on every machine that has the same data."""
-    wrapper = _wrapper([sample.name for sample in found.samples])
+    wrapper = shared_folder([sample.name for sample in found.samples])
     digest = hashlib.sha256("\0".join(class_names).encode("utf-8", "surrogatepass"))
     for sample in found.samples:
         line = f"\n{sample.name[wrapper:]}\0{sample.size}\0{sample.label}\0{sample.part or ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -119,6 +120,15 @@ def _wanted(left: np.ndarray, count: int) -> dict[int, int]:
     while sum(wanted.values()) > count:
         wanted[max(wanted, key=lambda part: wanted[part])] -= 1
     return wanted
+
+
+def shared_folder(names: Sequence[str]) -> int:
+    """Length of the folders that all names begin with: a zip may hold one that a folder has not.
+
+    Draws and fingerprints leave them out, so that both are the same for both.
+    """
+    ends = [min(names, default=""), max(names, default="")]
+    return os.path.commonprefix(ends).rfind("/") + 1  # noqa: RUF071  # cut at a "/" all the same
 
 
 def _draws(names: Sequence[str], seed: int) -> np.ndarray:
