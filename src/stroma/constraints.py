@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stroma.core.checks import check_number
 from stroma.core.config import Configurable, serialise
+from stroma.core.errors import not_defined
 from stroma.core.registry import Registry, resolve
 
 Axes: TypeAlias = int | Sequence[int]
@@ -27,7 +28,7 @@ class Constraint(Configurable):
     """Base of all constraints: override `__call__(w)`. A plain function serves as well."""
 
     def __call__(self, w: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
+        raise not_defined(self, "__call__(self, w)", "it says what the weight becomes")
 
 
 def _norm(w: Tensor, axis: Axes) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stroma.core.checks import check_choice, check_number
 from stroma.core.config import Configurable, serialise
-from stroma.core.errors import ShapeError
+from stroma.core.errors import ShapeError, not_defined
 from stroma.core.registry import Registry, resolve
 
 registry: Registry[type[Regularizer]] = Registry("regularizer", "keras.regularizers")
@@ -25,7 +25,7 @@ class Regularizer(Configurable):
     """Base of all regularizers: override `__call__(x)`. A plain function serves as well."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(x)")
+        raise not_defined(self, "__call__(self, x)", "it says what the weight costs")
 
 
 def _factor(name: str, value: float, owner: str) -> float:

@@ -30,6 +30,7 @@ def to_dtype(dtype: Any) -> torch.dtype:
     raise ArgumentError(
         f"unknown dtype {dtype!r}.{did_you_mean(name, _NAMES)}",
         where="dtype=...",
+        why="numbers are kept in one of torch's types",
         fix=f"one of: {', '.join(_NAMES)}",
     )
 

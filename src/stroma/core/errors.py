@@ -74,8 +74,23 @@ class RunError(StromaError, RuntimeError):
     """A run cannot be made, continued or finished."""
 
 
+class NotDefinedError(StromaError, NotImplementedError):
+    """A subclass lacks a method that it must define."""
+
+
 class MissingDependencyError(StromaError, ImportError):
     """An optional package is needed and not installed."""
+
+
+def not_defined(owner: object, signature: str, why: str) -> NotDefinedError:
+    """The error of a base class whose method `signature` was called and not overridden."""
+    kind = type(owner).__name__
+    return NotDefinedError(
+        f"{kind} does not define {signature}",
+        where=f"class {kind}",
+        why=why,
+        fix=f"def {signature}: return ...",
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str], count: int = 3) -> str:

@@ -49,6 +49,7 @@ class InputLayer(Layer):
         if sparse or ragged or input_tensor is not None or optional:
             raise GraphError(
                 "Input takes no sparse=, ragged=, tensor= or optional= here",
+                where="Input(...)",
                 why="stroma's inputs are dense and given at call time",
                 fix="Input(shape=..., dtype=...)",
             )
@@ -65,16 +66,25 @@ class InputLayer(Layer):
 
 def _batch_shape(shape: Any, batch_size: int | None, batch_shape: Any) -> Shape:
     if (shape is None) == (batch_shape is None):
-        raise ShapeError("Input needs shape= or batch_shape=", fix="Input((224, 224, 3))")
+        raise ShapeError(
+            f"Input needs shape= or batch_shape=, got {'neither' if shape is None else 'both'}",
+            where="Input(...)",
+            why="the layers after it make their weights for this shape",
+            fix="Input((224, 224, 3)), without the batch axis",
+        )
     if isinstance(shape, int):
         raise ShapeError(
-            f"Input: shape must be a tuple, got {shape}", fix=f"Input(shape=({shape},))"
+            f"Input: shape must be a tuple, got {shape}",
+            where=f"Input(shape={shape})",
+            why="the shape has one size for each axis, and a number is no list of axes",
+            fix=f"Input(shape=({shape},))",
         )
     full = tuple(batch_shape) if batch_shape is not None else (batch_size, *shape)
     for size in full:
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
             raise ShapeError(
                 f"Input: every size must be a whole number or None, got {shape_text(full)}",
+                where="Input(shape=...)",
                 why="the shape counts rows, columns and channels",
                 fix="Input((224, 224, 3)), without the batch axis",
             )

@@ -289,6 +289,7 @@ class Layer(Configurable, LayerWeights):
             return self._nodes[0]
         raise GraphError(
             f"layer {self.name!r} has no input or output yet",
+            where=f"{type(self).__name__}.input and .output",
             why="it was not called on a symbolic tensor",
             fix="call it on Input(...), or build the network first",
         )

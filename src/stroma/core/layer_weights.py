@@ -251,6 +251,7 @@ class LayerWeights(nn.Module):
                 raise ShapeError(
                     f"{weight.path}: cannot set shape {shape} from shape {tuple(np.shape(value))}",
                     where="set_weights",
+                    why="arrays are matched with weights by order, in Keras' order of axes",
                     fix="check the order of the arrays against [w.path for w in layer.weights]",
                 )
             weight.assign(value)

@@ -36,7 +36,12 @@ class Registry(Generic[T]):
         def enter(thing: Any) -> Any:
             for name in names:
                 if self._table.get(name, thing) is not thing:
-                    raise ArgumentError(f"{self.kind} {name!r} is registered twice")
+                    raise ArgumentError(
+                        f"{self.kind} {name!r} is registered twice",
+                        where=f"register({name!r})",
+                        why=f"a file that names the {self.kind} could mean either",
+                        fix=f"register {getattr(thing, '__name__', 'it')} under another name",
+                    )
                 self._table[name] = thing
             self._canonical.setdefault(id(thing), names[0])
             return thing
@@ -90,7 +95,9 @@ def resolve(registry: Registry[Any], identifier: Any) -> Any:
         if not isinstance(name, str):
             raise ArgumentError(
                 f"a {registry.kind} config needs 'class_name', got {identifier!r}",
-                where=registry.kind,
+                where=f"{registry.kind}={{...}}",
+                why="the class's name is what it is looked up by",
+                fix="{'class_name': " + repr(next(iter(registry), "...")) + ", 'config': {}}",
             )
         thing = registry.lookup(config if name == "function" else name)
         if inspect.isclass(thing):

@@ -188,6 +188,7 @@ def _as(value: Any, like: Tensor) -> Tensor:
         raise ShapeError(
             f"cannot assign a value of shape {tuple(tensor.shape)} to a weight of shape "
             f"{tuple(like.shape)}",
+            where="weight.assign(value)",
             why="weights keep their shape",
             fix=f"give a value of shape {tuple(like.shape)} (Keras' order of axes)",
         )

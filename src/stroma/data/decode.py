@@ -51,7 +51,12 @@ class DecodeError(DataError):
     """Bytes that are no usable picture; `kind` is the audit's word for it."""
 
     def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(
+            reason,
+            where="the bytes of a picture",
+            why="pixels are needed to learn from or to judge",
+            fix="open it in a viewer, and save it again as JPEG or PNG",
+        )
         self.kind = kind
 
     def __reduce__(self) -> tuple[object, ...]:

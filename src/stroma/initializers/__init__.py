@@ -60,6 +60,7 @@ def _given(values: Tensor) -> Callable[..., Tensor]:
             raise ShapeError(
                 f"the given values have shape {tuple(values.shape)}, the weight {tuple(shape)}",
                 where="initializer=<array>",
+                why="an array given as an initializer is taken as the values themselves",
                 fix="give an array of the weight's shape (kernels: height, width, in, out)",
             )
         return values.to(to_dtype(dtype or "float32")).clone()

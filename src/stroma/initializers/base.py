@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypeLike
+from stroma.core.errors import not_defined
 from stroma.core.registry import Registry
 
 Shape: TypeAlias = Sequence[int]
@@ -23,7 +24,7 @@ class Initializer(Configurable):
     """
 
     def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
+        raise not_defined(self, "__call__(self, shape, dtype=None)", "it makes the first values")
 
     def clone(self) -> Self:
         """A new object made with the same arguments (without a seed it draws its own)."""

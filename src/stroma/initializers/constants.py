@@ -68,6 +68,7 @@ class Identity(Initializer):
             raise ShapeError(
                 f"Identity: an identity matrix has 2 axes, got shape {tuple(shape)}",
                 where="Identity()(shape)",
+                why="the diagonal of ones lies between rows and columns",
                 fix="use 'orthogonal' for kernels of more axes",
             )
         return self.gain * torch.eye(*shape, dtype=to_dtype(dtype or "float32"), device="cpu")
@@ -122,6 +123,7 @@ class STFT(Initializer):
             raise ShapeError(
                 f"STFT: window has shape {tuple(window.shape)}, the frame has {length} samples",
                 where="STFT(window=...)",
+                why="each sample of the frame is multiplied by its own window value",
                 fix=f"give {length} window values, or a name such as 'hann'",
             )
         return window

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stroma.core.axes import Shape, shape_text
 from stroma.core.checks import check_int
-from stroma.core.errors import ShapeError
+from stroma.core.errors import ShapeError, not_defined
 from stroma.core.layer import Layer, LayerOptions
 from stroma.layers.registry import register_layer
 
@@ -66,7 +66,7 @@ class BaseMerge(Layer):
 
     def merge(self, inputs: list[Tensor]) -> Tensor:
         """The merge of tensors that have the same number of axes."""
-        raise NotImplementedError(f"{type(self).__name__} must define merge(inputs)")
+        raise not_defined(self, "merge(self, inputs)", "it makes one tensor of several")
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         if previous_mask is None or any(mask is None for mask in previous_mask):

@@ -119,6 +119,7 @@ class TorchModuleWrapper(Layer):
         raise GraphError(
             f"TorchModuleWrapper {self.name!r} holds a {type(self.module).__name__}, which "
             "cannot be written as a config",
+            where=f"layer {self.name!r}: get_config(), model.save(...)",
             why="a file that could make any module could run any code",
             fix="save the numbers alone: model.save_weights('model.safetensors'), and build the "
             "model in code; or rewrite the module as a Layer",

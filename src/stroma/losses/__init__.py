@@ -115,7 +115,12 @@ def resolve(
     else:
         found = get(identifier)
     if found is None:
-        raise ArgumentError("no loss was given", where="compile(loss=...)", fix="loss='mse'")
+        raise ArgumentError(
+            "no loss was given",
+            where="compile(loss=...)",
+            why="training makes the loss small, so it must know which",
+            fix="loss='sparse_categorical_crossentropy' for class numbers, loss='mse' for values",
+        )
     if isinstance(found, Loss):
         return found
     name = identifier if isinstance(identifier, str) else None

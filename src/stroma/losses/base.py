@@ -11,6 +11,7 @@ from torch import Tensor
 from stroma.core.checks import check_choice
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypeLike, as_policy, at_least_float32
+from stroma.core.errors import not_defined
 from stroma.core.names import snake_case
 from stroma.core.registry import Registry
 from stroma.functional.pairing import as_float, as_tensor, ratio, same_rank, weight_of, weighted
@@ -61,7 +62,7 @@ class Loss(Configurable):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One value per sample."""
-        raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred)")
+        raise not_defined(self, "call(self, y_true, y_pred)", "it is the loss of each sample")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The loss as one number, or one per sample if the reduction is "none".

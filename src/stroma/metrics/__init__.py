@@ -135,7 +135,10 @@ def resolve(
     """
     if identifier is None:
         raise ArgumentError(
-            "a metric is None", where="compile(metrics=[...])", fix="metrics=['accuracy']"
+            "a metric is None",
+            where="compile(metrics=[...])",
+            why="there is nothing to measure by it",
+            fix="metrics=['accuracy'], or leave it out of the list",
         )
     if not isinstance(identifier, str):
         found = get(identifier)

@@ -10,7 +10,7 @@ from torch import Tensor
 from stroma import initializers
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypeLike, as_policy, to_dtype
-from stroma.core.errors import WeightsError
+from stroma.core.errors import WeightsError, not_defined
 from stroma.core.names import snake_case
 from stroma.core.registry import Registry
 from stroma.core.weight import Weight, WeightSpec
@@ -116,11 +116,15 @@ class Metric(Configurable):
 
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Take in one batch."""
-        raise NotImplementedError(f"{type(self).__name__} must define update_state")
+        raise not_defined(
+            self,
+            "update_state(self, y_true, y_pred, sample_weight=None)",
+            "it enters one batch into the figure",
+        )
 
     def result(self) -> Any:
         """The value over all batches since the last reset: a tensor, or a dict of tensors."""
-        raise NotImplementedError(f"{type(self).__name__} must define result")
+        raise not_defined(self, "result(self)", "it is the figure over all batches so far")
 
     def reset_state(self) -> None:
         """Forget all batches."""

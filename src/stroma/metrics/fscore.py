@@ -50,12 +50,16 @@ class FBetaScore(Metric):
         self.beta = check_number("beta", beta, owner=owner)
         if self.beta <= 0:
             raise ArgumentError(
-                f"{owner}: beta must be above 0, got {beta!r}", where=f"{owner}(beta=...)"
+                f"{owner}: beta must be above 0, got {beta!r}",
+                where=f"{owner}(beta=...)",
+                why="recall counts beta times as much as precision",
+                fix=f"{owner}(beta=1.0)",
             )
         if threshold is not None and not 0 < threshold <= 1:
             raise ArgumentError(
                 f"{owner}: threshold must lie in (0, 1], got {threshold!r}",
                 where=f"{owner}(threshold=...)",
+                why="predictions are probabilities, and those above it count as yes",
                 fix=f"{owner}(threshold=0.5)",
             )
         self.threshold = threshold

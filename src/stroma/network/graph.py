@@ -131,7 +131,9 @@ def register(root: nn.Module, key: str, module: nn.Module, container: type[nn.Mo
     if last in root._modules:
         raise GraphError(
             f"the name {key!r} is a layer and also a group of layers",
-            fix="rename one of them",
+            where=f"layers named {key!r} and {key + '.…'!r}",
+            why="a dot in a name makes a group, and one key of state_dict cannot be both",
+            fix=f"rename the layer: name={key + '_0'!r}",
         )
     root._modules[last] = module
 
@@ -174,6 +176,7 @@ def fx_graph(
         if any_symbolic(value):
             raise GraphError(
                 f"an argument of type {type(value).__name__} holds a symbolic tensor",
+                where=node.origin or node.label(),
                 why="the network could not find the tensor in it when it runs",
                 fix="give lists, tuples and dicts with plain keys",
             )
@@ -236,7 +239,12 @@ def _path(key: str) -> str:
     """The attribute path of a layer, which generated code holds as it is."""
     if is_plain(key.replace(".", "").replace("-", "").replace(" ", "")):
         return key
-    raise GraphError(f"a layer cannot be called {key!r}", fix="use letters, digits and '_'")
+    raise GraphError(
+        f"a layer cannot be called {key!r}",
+        where=f"name={key!r}",
+        why="networks become Python code, in which the layer stands under this name",
+        fix="use letters, digits and '_', and dots between groups",
+    )
 
 
 def compile_graph(graph: fx.Graph) -> Callable[..., Any]:

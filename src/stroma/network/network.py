@@ -55,6 +55,7 @@ class Network(Layer):
             raise ArgumentError(
                 "a network needs inputs and outputs, or neither (a subclass with its own call)",
                 where=type(self).__name__,
+                why="the layers between the two are found by going from outputs to inputs",
                 fix="Model(inputs=x, outputs=y)",
             )
         if inputs is not None:
@@ -213,6 +214,10 @@ class Network(Layer):
                 raise ArgumentError(
                     f"{self.name!r} has {len(self.layers)} layers, there is none at {index}",
                     where="get_layer(index=...)",
+                    why="layers are counted from 0, and from -1 backwards",
+                    fix=f"get_layer(index={len(self.layers) - 1})"
+                    if self.layers
+                    else "add layers first",
                 )
             return self.layers[index]
         keys = self.keys()
@@ -231,7 +236,8 @@ class Network(Layer):
         raise ArgumentError(
             f"{self.name!r} has no layer {name!r}.{did_you_mean(str(name), by_name)}",
             where="get_layer(name=...)",
-            fix=f"one of: {', '.join(by_name)}",
+            why="a layer has the name it was given, else its class's, numbered in the network",
+            fix=f"one of: {', '.join(by_name)}" if by_name else "build it on one batch first",
         )
 
     def run_for_shapes(self, *args: Any, **kwargs: Any) -> Any:
@@ -275,6 +281,7 @@ def _lookup(inputs: Any, key: str, network: Network) -> Any:
     raise ShapeError(
         f"network {network.name!r} has an input {key!r} that was not given",
         where=f"inputs: {given}",
+        why="inputs in a dict are found by their names",
         fix=f"give a dict with the keys {list(network.input)}",
     )
 

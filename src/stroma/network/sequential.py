@@ -48,6 +48,7 @@ class SequentialNetwork(Network):
                 raise GraphError(
                     "an Input comes first in a Sequential",
                     where=f"Sequential {self.name!r}",
+                    why="it gives the shape that the first layer is built for",
                     fix="models.Sequential([Input((28, 28, 1)), ...])",
                 )
             self._entry = layer.output
@@ -56,12 +57,18 @@ class SequentialNetwork(Network):
             raise ArgumentTypeError(
                 f"a Sequential holds layers, got {type(layer).__name__}",
                 where=f"Sequential {self.name!r}.add(...)",
+                why="each entry is called on the output of the one before, and keeps its weights",
                 fix="wrap a torch module: layers.TorchModuleWrapper(module, layout='NCHW')"
                 if isinstance(layer, nn.Module)
                 else "add(layers.Dense(10))",
             )
         if any(layer is other for other in self._stack):
-            raise GraphError(f"layer {layer.name!r} is already in this Sequential")
+            raise GraphError(
+                f"layer {layer.name!r} is already in this Sequential",
+                where=f"Sequential {self.name!r}.add(...)",
+                why="each layer of a Sequential stands at one place, under one key of state_dict",
+                fix="make a new layer; to share one: x = layer(x), Model(inputs, outputs)",
+            )
         if not self._stack and self._entry is None:
             if layer.declared_batch_shape is not None:
                 self._entry = Input(

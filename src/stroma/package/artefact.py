@@ -220,5 +220,8 @@ def _decoder(facts: _Facts) -> Decoder:
         case (height, width), (red, green, blue) if 0 < min(facts.size) <= max(facts.size) <= _SIDE:
             return Decoder((height, width), (red, green, blue), facts.max_pixels)
     raise ArgumentError(
-        f"pictures of size {facts.size} on a background {facts.background}", where=_KEY
+        f"pictures of size {facts.size} on a background {facts.background}",
+        where=_KEY,
+        why=f"a size is (height, width), 1 to {_SIDE} each, and a colour is (red, green, blue)",
+        fix="save the model again with the stroma that trained it: the record is damaged",
     )

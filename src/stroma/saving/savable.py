@@ -104,6 +104,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     raise ArgumentError(
         f"the JSON describes a {type(network).__name__}, not a model",
         where="model_from_json(json_string)",
+        why="only a network can be trained and saved by itself",
         fix="give what model.to_json() wrote",
     )
 

@@ -218,6 +218,7 @@ def unpack(item: Any) -> tuple[Any, Any, Any]:
     raise DataError(
         f"a batch must be x, (x, y) or (x, y, sample_weight), got a tuple of {len(item)}",
         where="the data given to fit",
+        why="the place in the tuple says what is the input, the target and the weight",
         fix="several inputs go into one list: ([a, b], y)",
     )
 
@@ -263,6 +264,7 @@ def _adapt(
         raise ArgumentError(
             f"y and sample_weight come with the data when x is a {type(x).__name__}",
             where="fit(x, y)",
+            why="its batches are (x, y) or (x, y, sample_weight) already",
             fix="leave y out: fit(loader)",
         )
     if hasattr(x, "epoch") and hasattr(x, "name_of"):
@@ -280,6 +282,7 @@ def _adapt(
     raise ArgumentTypeError(
         f"cannot read data from {type(x).__name__}",
         where="fit(x, ...)",
+        why="batches are taken by index or by iterating, and it allows neither",
         fix="give arrays, tensors, a torch Dataset or DataLoader, a generator of batches, or a "
         "part of stroma.data.images(...)",
     )

@@ -200,6 +200,9 @@ class LambdaCallback(Callback):
                     f"LambdaCallback: there is no hook {name!r}."
                     f"{did_you_mean(name, [n for n in dir(Callback) if n.startswith('on_')])}",
                     where=f"LambdaCallback({name}=...)",
+                    why="a function that no hook calls would never run",
+                    fix="one of: "
+                    + ", ".join(sorted(n for n in dir(Callback) if n.startswith("on_"))),
                 )
             if function is not None:
                 setattr(self, name, function)

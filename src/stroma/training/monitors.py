@@ -261,6 +261,7 @@ class ReduceLROnPlateau(_Monitor):
             raise ArgumentError(
                 f"ReduceLROnPlateau: factor must be below 1, got {factor}",
                 where="ReduceLROnPlateau(factor=...)",
+                why="the rate is multiplied by it, and must fall",
                 fix="ReduceLROnPlateau(factor=0.1)",
             )
         self.factor = check_number("factor", factor, owner="ReduceLROnPlateau", minimum=0.0)

@@ -119,6 +119,7 @@ class Objective:
             raise ArgumentError(
                 f"{kind} has {len(given) if nested else 1} entries for {count} outputs",
                 where=f"compile({kind}=...)",
+                why="entries and outputs are matched by position",
                 fix=f"give {count} entries, or a dict by output name: {names}",
             )
         return [given] * count
@@ -143,6 +144,7 @@ class Objective:
             raise ArgumentError(
                 "there is nothing to minimise: no loss was given",
                 where="compile(loss=...)",
+                why="no layer adds a penalty either, so no weight has a gradient",
                 fix='compile(optimizer="adam", loss="sparse_categorical_crossentropy")',
             )
         self.total.update_state(total.detach(), size)
@@ -182,6 +184,7 @@ class Objective:
                 raise ShapeError(
                     f"the network has {len(outs)} outputs, y has {len(ys)} targets",
                     where="fit(x, y)",
+                    why="each output is compared with a target of its own",
                     fix=f"give one target per output, in this order: {self.output_names}",
                 )
         weights = self._flat(weight) if isinstance(weight, (list, tuple, dict)) else [weight]

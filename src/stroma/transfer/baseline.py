@@ -47,7 +47,12 @@ class PixelBaselines:
 
     def __init__(self, train: Part, classes: int, *, seed: int = 0) -> None:
         if not len(train):
-            raise DataError("PixelBaselines: the training part is empty", where="PixelBaselines")
+            raise DataError(
+                "PixelBaselines: the training part is empty",
+                where="PixelBaselines(train)",
+                why="a nearest neighbour needs pictures to be near to",
+                fix="give the part with the training pictures: PixelBaselines(data.train, classes)",
+            )
         self.seed = seed
         chosen = self._sample(train, _MOST_TRAIN)
         self.labels = train.labels[chosen]

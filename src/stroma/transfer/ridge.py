@@ -70,7 +70,12 @@ class RidgeHead:
             for penalty in penalties:
                 check_number("penalty", penalty, owner="RidgeHead", minimum=0, exclusive=True)
             if not len(penalties):
-                raise ArgumentError("RidgeHead: no penalties to try", fix="penalties=None")
+                raise ArgumentError(
+                    "RidgeHead: no penalties to try",
+                    where="RidgeHead(penalties=[])",
+                    why="the one with the best leave-one-out accuracy is taken",
+                    fix="RidgeHead(penalties=None) tries a range that suits the data",
+                )
 
     def fit(self, features: Any, labels: Any, classes: int) -> Self:
         """Choose the penalty by leave-one-out accuracy, then by squared error, and solve.
@@ -101,7 +106,12 @@ class RidgeHead:
     def decision(self, features: Any) -> np.ndarray:
         """(B, K) values, trained towards +1 for the class and -1 for the others."""
         if not self._fitted:
-            raise RunError("RidgeHead: not fitted", where="RidgeHead", fix="head.fit(X, y, K)")
+            raise RunError(
+                "RidgeHead: not fitted",
+                where="RidgeHead",
+                why="there is no solution yet",
+                fix="head.fit(X, y, K)",
+            )
         values: np.ndarray = np.asarray(features, np.float64) @ self.weight + self.bias
         return values
 
