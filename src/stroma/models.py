@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 from stroma.core.errors import ArgumentError, RunError
 from stroma.core.records import LayerRow
 from stroma.core.seeds import draw_seed
+from stroma.network import freezing
 from stroma.network.design import design
 from stroma.network.sequential import SequentialNetwork
 from stroma.network.summary import print_summary
@@ -333,6 +334,34 @@ class Model(Savable):
             self, line_length=line_length, print_fn=print_fn, nested=expand_nested,
             optimizer_parameters=kept, layer_range=layer_range,
         )  # fmt: skip
+
+    def freeze(self, until: str | None = None) -> None:
+        """Freeze the layers that run before `until`, weights and BatchNorm statistics; or all.
+
+        It takes effect at once, without compiling again, and outlives saving and resuming.
+
+        Args:
+            until: First layer that is not frozen: a name, a key of `state_dict` or the beginning
+                of keys ("layer3"), also inside a nested network. None: everything is frozen.
+        Raises: ArgumentError: no layer has this name, or several places do.
+        Example:
+            >>> from stroma import layers
+            >>> model = Sequential([layers.Input((4,)), layers.Dense(3), layers.Dense(2)])
+            >>> model.freeze(until="dense_1")
+            >>> len(model.trainable_weights), len(model.non_trainable_weights)
+            (2, 2)
+        """
+        freezing.freeze(self, until)
+
+    def unfreeze(self, from_: str | None = None, *, batch_normalization: bool = True) -> None:
+        """Let training change the layers from `from_` on, or all; the optimizer remembers them.
+
+        Args:
+            from_: First layer to thaw, named as in `freeze`. None: everything.
+            batch_normalization: False leaves every BatchNormalization frozen.
+        Raises: ArgumentError: no layer has this name, or several places do.
+        """
+        freezing.unfreeze(self, from_, batch_normalization=batch_normalization)
 
     def design(self, *, nested: bool = False) -> list[LayerRow]:
         """What `summary` shows, as records.

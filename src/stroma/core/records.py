@@ -139,6 +139,23 @@ class Prediction(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FoldScore(Record):
+    """One fold of a k-fold cross-validation: tested once, by what was trained on the others.
+
+    Args:
+        score: Of the fold's photos.
+        baselines: The same photos without a network.
+        best_epoch: Epoch whose weights were kept (chosen on the fold's validation part).
+        test_reads: How often the fold's test part was read; 1 is right.
+    """
+
+    score: Score
+    baselines: tuple[Score, ...] = ()
+    best_epoch: int | None = None
+    test_reads: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRow(Record):
     """One epoch: Keras' names to values ("loss", "accuracy", "val_loss", ...)."""
 
@@ -157,6 +174,7 @@ class LayerRow(Record):
     output_shape: tuple[int | None, ...] = ()
     parameters: int = 0
     trainable_parameters: int = 0
+    frozen_parameters: int = 0  # that training could change, were they not frozen
     macs: int | None = None  # multiply-accumulates for one photo; None: unknown
     receptive_field: tuple[int, ...] | None = None  # (height, width) in input pixels
     connected_to: tuple[str, ...] = ()
@@ -246,11 +264,13 @@ class RunRecord(Record):
         resume_command: The line that continues it.
         versions: Package to version. `machine`: fact to value.
         class_names: In the order of the network's outputs.
-        headline: Measured once on the test part; None until then.
+        headline: Measured once on the test part, or on each of the folds; None until then.
+        folds: Where there are any, the headline, baselines, confusion and predictions are those
+            of all folds together, and the model that ships was trained on their photos.
         baselines: The same photos without a network.
         confusion: Test photos, row = truth, column = prediction.
         best_epoch: Epoch whose weights were kept (chosen on validation).
-        test_reads: How often the test part was read; 1 is right.
+        test_reads: How often the test part (the most read of the folds') was read; 1 is right.
         seconds: Stage to its duration ("audit", "decode", "training", "test").
         paths: What was written ("model", "report", "log") to where.
         history: Lines of metrics.jsonl. `predictions`: lines of predictions.jsonl.
@@ -270,6 +290,7 @@ class RunRecord(Record):
     data: DataFacts | None = None
     class_names: tuple[str, ...] = ()
     headline: Score | None = None
+    folds: tuple[FoldScore, ...] = ()
     baselines: tuple[Score, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     best_epoch: int | None = None

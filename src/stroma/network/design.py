@@ -77,7 +77,8 @@ def _rows(network: Network, nested: bool, prefix: str) -> Iterator[LayerRow]:
             kind=node.title(),
             output_shape=_output_shape(node),
             parameters=layer.count_params() if layer is not None and first else 0,
-            trainable_parameters=_trainable(layer) if layer is not None and first else 0,
+            trainable_parameters=_count(layer, True) if layer is not None and first else 0,
+            frozen_parameters=_count(layer, False) if layer is not None and first else 0,
             macs=macs,
             receptive_field=_field_size(field, network),
             connected_to=tuple(prefix + _source(tensor, names) for tensor in node.inputs()),
@@ -185,8 +186,8 @@ def _field_size(field: Field, network: Network) -> tuple[int, ...] | None:
     return tuple(size for size, _ in field) if isinstance(field, tuple) else None
 
 
-def _trainable(module: nn.Module) -> int:
-    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+def _count(module: nn.Module, trainable: bool) -> int:
+    return sum(w.numel() for w in module.parameters() if w.requires_grad is trainable)
 
 
 def _plain_row(name: str, layer: Layer) -> LayerRow:
@@ -195,7 +196,8 @@ def _plain_row(name: str, layer: Layer) -> LayerRow:
         kind=type(layer).__name__,
         output_shape=_shape_when_built(layer),
         parameters=layer.count_params(),
-        trainable_parameters=_trainable(layer),
+        trainable_parameters=_count(layer, True),
+        frozen_parameters=_count(layer, False),
         trainable=layer.trainable,
     )
 

@@ -38,7 +38,7 @@ def summary_text(
     headers = ["layer", "output", "parameters", "MACs", "sees"]
     cells = [
         [
-            f"{row.name} ({row.kind})" + ("" if row.trainable else " frozen"),
+            f"{row.name} ({row.kind})" + _frozen(row),
             shape_text(row.output_shape) if row.output_shape else "?",
             f"{row.parameters:,}",
             "?" if row.macs is None else _count(row.macs),
@@ -123,6 +123,12 @@ def _between(rows: list[LayerRow], layer_range: Sequence[str]) -> list[LayerRow]
 def _is_chain(rows: list[LayerRow]) -> bool:
     """Whether each row is fed by the one before: then "connected to" tells nothing."""
     return all(row.connected_to in ((), (rows[i].name,)) for i, row in enumerate(rows[1:]))
+
+
+def _frozen(row: LayerRow) -> str:
+    if not row.trainable:
+        return " frozen"
+    return " partly frozen" if row.frozen_parameters else ""
 
 
 def _sees(row: LayerRow) -> str:

@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from stroma.core.errors import RunError
+from stroma.core.trainability import frozen_names, restore_frozen
 from stroma.training.state import State
 
 _NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.safetensors")
@@ -30,6 +31,7 @@ def snapshot(state: State) -> dict[str, Any]:
     """Everything that must survive, as tensors and plain data."""
     return {
         "model": dict(state.model.state_dict()),
+        "frozen": frozen_names(state.model),
         "optimizer": dict(state.optimizer.state_dict()),
         "objective": state.objective.state_dict(),
         "seed": state.seed,
@@ -52,6 +54,8 @@ def snapshot(state: State) -> dict[str, Any]:
 def restore(state: State, saved: dict[str, Any]) -> None:
     """Put a run back where `snapshot` saw it."""
     state.model.load_state_dict(saved["model"])
+    if "frozen" in saved:  # also what a callback froze or thawed on the way
+        restore_frozen(state.model, saved["frozen"])
     state.optimizer.build(state.model.parameters())
     state.optimizer.load_state_dict(saved["optimizer"])
     state.objective.load_state_dict(saved["objective"])

@@ -19,6 +19,7 @@ from stroma.training.passes import (
     constrained_weights,
     forward,
     no_batch,
+    nothing_to_train,
     own_randomness,
     ran_out,
     to_device,
@@ -63,7 +64,8 @@ def train(
                 hooks("on_train_batch_begin", state.batch)
                 step(state, batch, settings)
                 for weight, constraint in constrained:
-                    weight.assign(constraint(weight.keras_view))
+                    if weight.requires_grad:  # projecting twice may round: frozen is bit for bit
+                        weight.assign(constraint(weight.keras_view))
                 state.batch, state.step = state.batch + 1, state.step + 1
                 if "on_train_batch_end" in hooks:
                     hooks("on_train_batch_end", state.batch - 1, LazyLogs(objective.results))
@@ -102,6 +104,8 @@ def step(state: State, batch: Batch, settings: Settings) -> Tensor:
     loss: Tensor = state.objective.loss(state.model, y, outputs, weight, batch.size)
     if not state.optimizer.built:  # layers may have been built by this very forward pass
         state.optimizer.build(state.model.parameters())
+    if not loss.requires_grad:
+        raise nothing_to_train(state.model)
     state.optimizer.scale_loss(loss).backward()
     state.optimizer.step()
     state.objective.measure(y, outputs, weight)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from stroma.core.errors import DataError
+from stroma.core.errors import DataError, RunError
 from stroma.core.layer import Layer
 from stroma.core.weight import Weight
 from stroma.training.objective import outermost_layers
@@ -86,6 +86,22 @@ def no_batch(purpose: str) -> DataError:
         where="the data given",
         why="a generator gives its batches once",
         fix="give arrays or a DataLoader, or a generator without end and a number of steps",
+    )
+
+
+def nothing_to_train(model: nn.Module) -> RunError:
+    """What to raise when the loss depends on no weight that may change."""
+    weights = list(model.parameters())
+    frozen = bool(weights) and not any(weight.requires_grad for weight in weights)
+    return RunError(
+        "every weight of the model is frozen"
+        if frozen
+        else "the loss depends on no weight of the model that may change",
+        where="fit(...)",
+        why="there is no gradient to follow",
+        fix='model.unfreeze(), or model.unfreeze(from_="NAME")'
+        if frozen
+        else "compute the loss from the model's outputs, without detach() or no_grad()",
     )
 
 
