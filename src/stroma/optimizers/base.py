@@ -107,6 +107,7 @@ class Optimizer(Configurable, ABC):
         self._undecayed: set[Tensor] = set()
         self._undecayed_names: re.Pattern[str] | None = None
         self._decayed: list[bool] = []
+        self._rate_factors: dict[Tensor, float] = {}
 
     # What a rule says of itself
 
@@ -178,6 +179,31 @@ class Optimizer(Configurable, ABC):
         names = list(var_names or ())
         self._undecayed_names = re.compile("|".join(names)) if names else None
         self._decayed = [self._is_decayed(parameter) for parameter in self.parameters]
+
+    def set_rate_factors(self, factors: Mapping[Tensor, float]) -> None:
+        """Move parameters at a multiple of the learning rate; replaces what an earlier call said.
+
+        The decoupled weight decay of a parameter follows its rate, as in torch's groups.
+
+        Args:
+            factors: Parameter to factor, 0 or more; those not named move at the rate itself.
+        Raises: ArgumentError: a factor is negative.
+        Example:
+            >>> from stroma.optimizers import SGD
+            >>> slow, fast = (nn.Parameter(torch.zeros(1)) for _ in range(2))
+            >>> optimizer = SGD(learning_rate=1.0)
+            >>> optimizer.set_rate_factors({slow: 0.25})
+            >>> optimizer.apply([torch.ones(1), torch.ones(1)], [slow, fast])
+            >>> slow.item(), fast.item()
+            (-0.25, -1.0)
+
+        Reference: Howard & Ruder 2018, section 3.2 (discriminative fine-tuning).
+        """
+        owner = f"{type(self).__name__}.set_rate_factors"
+        self._rate_factors = {
+            parameter: check_number("factor", factor, owner=owner, minimum=0)
+            for parameter, factor in factors.items()
+        }
 
     def _is_decayed(self, parameter: Tensor) -> bool:
         if parameter in self._undecayed:
@@ -333,6 +359,7 @@ class Optimizer(Configurable, ABC):
                 [decay if decayed else 0.0 for decayed in self._decayed],
                 names=list(self.slot_values()),
                 learning_rate=self.learning_rate,
+                rate_factors=self._rate_factors,
                 iterations=self.iterations,
                 found_inf=found_inf,
             ):

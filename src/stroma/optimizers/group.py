@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,13 @@ from stroma.optimizers.slots import SlotTable
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parameters that move in one call: same device, dtype, age and weight decay.
+    """Parameters that move in one call: same device, dtype, age, weight decay and rate.
 
     Args:
         parameters: The tensors to change in place.
         gradients: Their gradients, clipped, in the parameters' dtype and memory layout.
         slots: For each slot's name, one tensor for each parameter.
-        learning_rate: Rate of this update.
+        learning_rate: Rate of this update, times the factor of these parameters.
         weight_decay: Decoupled decay of these parameters, 0 when they are excluded from it.
         step: 1 at the first update of these parameters, then 2, 3, ...
         found_inf: Scalar on the parameters' device; where it is not 0 nothing may change.
@@ -57,6 +57,7 @@ def grouped(
     *,
     names: Sequence[str],
     learning_rate: float,
+    rate_factors: Mapping[Tensor, float],
     iterations: int,
     found_inf: Tensor | None,
 ) -> list[Group]:
@@ -69,6 +70,7 @@ def grouped(
         decays: Weight decay of every parameter of the table.
         names: The rule's own slots.
         learning_rate: Rate of this update.
+        rate_factors: What it is multiplied by, for the parameters that are named.
         iterations: Number of updates done before.
         found_inf: Flag on any device, or None.
     """
@@ -77,17 +79,18 @@ def grouped(
         if table.first[index] < 0:
             table.first[index] = iterations
         parameter = table.parameters[index]
-        kind = parameter.device, parameter.dtype, table.first[index], decays[index]
+        factor = rate_factors.get(parameter, 1.0)
+        kind = parameter.device, parameter.dtype, table.first[index], decays[index], factor
         members[kind].append((index, like(gradient, parameter)))
     groups = []
-    for (device, dtype, first, decay), pairs in members.items():
+    for (device, dtype, first, decay, factor), pairs in members.items():
         real = _as_real if dtype.is_complex else _unchanged
         groups.append(
             Group(
                 parameters=real([table.parameters[index] for index, _ in pairs]),
                 gradients=real([gradient for _, gradient in pairs]),
                 slots={n: real([table.values[n][index] for index, _ in pairs]) for n in names},
-                learning_rate=learning_rate,
+                learning_rate=learning_rate * factor,
                 weight_decay=decay,
                 step=iterations - first + 1,
                 found_inf=None if found_inf is None else _flag(found_inf, device),
