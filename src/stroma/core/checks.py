@@ -6,10 +6,13 @@ an error that names all three.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
+
+import numpy as np
 
 from stroma.core.errors import ArgumentError, ArgumentTypeError, did_you_mean
 
@@ -59,17 +62,27 @@ def check_number(
     minimum: float = -math.inf,
     maximum: float = math.inf,
     exclusive: bool = False,
+    example: float | None = None,
 ) -> float:
-    """`value` as a finite float in [minimum, maximum], or in the open interval when `exclusive`."""
-    try:
+    """`value` as a finite float in [minimum, maximum], or in the open interval when `exclusive`.
+
+    Text and truth values are refused, though Python could read them as numbers: "0.1" usually is
+    a setting that nobody converted. `example` is what the message tells to type.
+    """
+    if example is None:
+        example = _between(minimum, maximum)
+    number: float | None = None
+    with contextlib.suppress(TypeError, ValueError):
         number = float(value)
-    except (TypeError, ValueError):
+    if number is None or isinstance(value, (str, bytes, bool)):
+        meant = number if isinstance(value, str) else None
+        hint = "" if meant is None else f". Did you mean {owner}({name}={meant:g})?"
         raise ArgumentTypeError(
-            f"{owner}: {name} must be a number, got {value!r} ({type(value).__name__})",
+            f"{owner}: {name} must be a number, got {value!r} ({type(value).__name__}){hint}",
             where=f"{owner}({name}=...)",
             why=f"{name} is calculated with",
-            fix=f"{owner}({name}={minimum if math.isfinite(minimum) else 1.0:g})",
-        ) from None
+            fix=f"{owner}({name}={example if meant is None else meant:g})",
+        )
     inside = minimum < number < maximum if exclusive else minimum <= number <= maximum
     if math.isnan(number) or not inside:
         left, right = ("(", ")") if exclusive else ("[", "]")
@@ -77,9 +90,30 @@ def check_number(
             f"{owner}: {name} must lie in {left}{minimum:g}, {maximum:g}{right}, got {value!r}",
             where=f"{owner}({name}=...)",
             why="outside this range the result is not defined",
-            fix=f"give {name} a value in that range",
+            fix=f"{owner}({name}={example:g})",
         )
     return number
+
+
+def _between(minimum: float, maximum: float) -> float:
+    """A plain number inside a range."""
+    if math.isfinite(minimum) and math.isfinite(maximum):
+        return (minimum + maximum) / 2
+    if math.isfinite(minimum):
+        return minimum + 1
+    return maximum - 1 if math.isfinite(maximum) else 1.0
+
+
+def check_bool(name: str, value: Any, *, owner: str) -> bool:
+    """`value` as True or False; text is refused, since `bool("no")` is True."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ArgumentTypeError(
+        f"{owner}: {name} must be True or False, got {value!r} ({type(value).__name__})",
+        where=f"{owner}({name}=...)",
+        why="it switches something on or off, and most other values would count as on",
+        fix=f"{owner}({name}=True)",
+    )
 
 
 def check_choice(name: str, value: Any, choices: Collection[T], *, owner: str) -> T:

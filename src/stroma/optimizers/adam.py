@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from stroma.core.checks import check_number
+from stroma.core.checks import check_bool, check_number
 from stroma.core.errors import ArgumentTypeError
 from stroma.optimizers.base import Optimizer, registry
 from stroma.optimizers.checks import check_decay_rate
@@ -89,7 +89,7 @@ class Adam(Optimizer):
         self.beta_1 = check_decay_rate("beta_1", beta_1, owner=owner)
         self.beta_2 = check_decay_rate("beta_2", beta_2, owner=owner)
         self.epsilon = check_number("epsilon", epsilon, owner=owner, minimum=0)
-        self.amsgrad = amsgrad
+        self.amsgrad = check_bool("amsgrad", amsgrad, owner=owner)
 
     def slot_values(self) -> dict[str, float]:
         slots = {"momentum": 0.0, "velocity": 0.0}

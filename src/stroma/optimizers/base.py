@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from stroma.core.checks import check_int, check_number, check_positive_int
+from stroma.core.checks import check_bool, check_int, check_number, check_positive_int
 from stroma.core.config import Configurable
 from stroma.core.errors import ArgumentError, WeightsError
 from stroma.core.names import snake_case
@@ -90,7 +90,7 @@ class Optimizer(Configurable, ABC):
         if weight_decay is not None:
             check_number("weight_decay", weight_decay, owner=owner, minimum=0)
         self.weight_decay = weight_decay
-        self.use_ema = use_ema
+        self.use_ema = check_bool("use_ema", use_ema, owner=owner)
         check_number("ema_momentum", ema_momentum, owner=owner, minimum=0, maximum=1)
         self.ema_momentum = ema_momentum
         if ema_overwrite_frequency is not None:
@@ -236,7 +236,8 @@ class Optimizer(Configurable, ABC):
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
         if not callable(value):
-            value = check_number("learning_rate", value, owner=type(self).__name__, minimum=0)
+            owner = type(self).__name__
+            value = check_number("learning_rate", value, owner=owner, minimum=0, example=0.001)
         self._learning_rate = value
 
     def _noted(self, cls: type) -> dict[str, Any]:

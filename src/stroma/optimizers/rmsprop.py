@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stroma.core.checks import check_number
+from stroma.core.checks import check_bool, check_number
 from stroma.optimizers.base import Optimizer, registry
 from stroma.optimizers.checks import check_decay_rate
 from stroma.optimizers.gradients import undone_if
@@ -82,7 +82,7 @@ class RMSprop(Optimizer):
         self.rho = check_decay_rate("rho", rho, owner="RMSprop")
         self.momentum = check_number("momentum", momentum, owner="RMSprop", minimum=0, maximum=1)
         self.epsilon = check_number("epsilon", epsilon, owner="RMSprop", minimum=0)
-        self.centered = centered
+        self.centered = check_bool("centered", centered, owner="RMSprop")
 
     def slot_values(self) -> dict[str, float]:
         slots = {"velocity": 0.0}

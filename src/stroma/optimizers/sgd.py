@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stroma.core.checks import check_number
+from stroma.core.checks import check_bool, check_number
 from stroma.optimizers.base import Optimizer, registry
 from stroma.optimizers.gradients import undone_if
 from stroma.optimizers.group import Group
@@ -72,7 +72,7 @@ class SGD(Optimizer):
             name=name,
         )
         self.momentum = check_number("momentum", momentum, owner="SGD", minimum=0, maximum=1)
-        self.nesterov = nesterov
+        self.nesterov = check_bool("nesterov", nesterov, owner="SGD")
 
     def slot_values(self) -> dict[str, float]:
         return {"momentum": 0.0} if self.momentum else {}
