@@ -28,6 +28,8 @@ class Example(NamedTuple):
 
 TWO = (PICTURE, PICTURE)
 
+OURS = {"StochasticDepth", "ConvNeXtBlock"}  # layers that Keras has not
+
 EXAMPLES: dict[str, list[Example]] = {
     "Dense": [
         Example({"units": 3}, ((6,),)),
@@ -40,6 +42,18 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"filters": 6, "kernel_size": 2, "dilation_rate": (2, 3), "groups": 2}),
         Example({"filters": 2, "kernel_size": 3, "data_format": "channels_first"}, open=False),
     ],
+    "DepthwiseConv2D": [
+        Example({"kernel_size": 3}),
+        Example({"kernel_size": (3, 2), "strides": 2, "padding": "same", "depth_multiplier": 2}),
+        Example({"kernel_size": 2, "dilation_rate": 2, "use_bias": False, "activation": "relu6"}),
+        Example({"kernel_size": 3, "data_format": "channels_first"}, open=False),
+    ],
+    "SeparableConv2D": [
+        Example({"filters": 6, "kernel_size": 3, "padding": "same", "activation": "tanh"}),
+        Example({"filters": 6, "kernel_size": 3, "strides": 2, "depth_multiplier": 2}),
+        Example({"filters": 3, "kernel_size": 3, "data_format": "channels_first"}, open=False),
+    ],
+    "ConvNeXtBlock": [Example({"layer_scale": 0.5, "drop_rate": 0.2}, keras=False)],
     "MaxPooling2D": [
         Example({}),
         Example({"pool_size": 3, "strides": 2, "padding": "same"}),
@@ -54,6 +68,10 @@ EXAMPLES: dict[str, list[Example]] = {
     "GlobalAveragePooling2D": [
         Example({}),
         Example({"keepdims": True, "data_format": "channels_first"}, open=False),
+    ],
+    "AdaptiveAveragePooling2D": [
+        Example({"output_size": (4, 3)}),
+        Example({"output_size": 2, "data_format": "channels_first"}, open=False),
     ],
     "UpSampling2D": [
         Example({"size": (2, 3)}),
@@ -92,6 +110,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "BatchNormalization": [Example({}), Example({"axis": 1, "scale": False}, open=False)],
     "LayerNormalization": [Example({}), Example({"epsilon": 0.1, "center": False}, ((6,),))],
     "Dropout": [Example({"rate": 0.5})],
+    "StochasticDepth": [Example({"rate": 0.5}, keras=False)],
     "SpatialDropout1D": [Example({"rate": 0.5}, ((7, 4),))],
     "SpatialDropout2D": [Example({"rate": 0.5})],
     "SpatialDropout3D": [Example({"rate": 0.5}, ((3, 4, 5, 2),))],

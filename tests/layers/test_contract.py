@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from keras_parity import as_list, assert_parity, close, random_inputs
-from layer_examples import EXAMPLES
+from layer_examples import EXAMPLES, OURS
 from oracle import keras
 from stroma import layers
 from stroma.core.layer import Layer
@@ -96,6 +96,8 @@ def test_the_config_makes_an_equal_layer(layer_class, example):
     again.set_weights(layer.get_weights())
     assert torch.equal(infer(again, inputs), expected)
     assert again.get_config() == config
+    if layer_class.__name__ in OURS:
+        return
     theirs = getattr(keras.layers, layer_class.__name__)
     if "SpatialDropout" in layer_class.__name__:
         config = {key: value for key, value in config.items() if key != "trainable"}

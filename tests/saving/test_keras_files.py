@@ -22,6 +22,8 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("Dense", {"units": 4, "kernel_constraint": "non_neg", "use_bias": False}, (3, 5)),
     ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same", "strides": 2}, PICTURE),
     ("Conv2D", {"filters": 6, "kernel_size": (3, 1), "groups": 3, "activation": "relu"}, PICTURE),
+    ("DepthwiseConv2D", {"kernel_size": 3, "padding": "same", "depth_multiplier": 2}, PICTURE),
+    ("SeparableConv2D", {"filters": 4, "kernel_size": 3, "strides": 2}, PICTURE),
     ("BatchNormalization", {"momentum": 0.9}, PICTURE),
     ("BatchNormalization", {"scale": False, "center": False}, TABLE),
     ("LayerNormalization", {"epsilon": 1e-5}, PICTURE),
@@ -29,6 +31,7 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("AveragePooling2D", {"pool_size": 2}, PICTURE),
     ("GlobalMaxPooling2D", {"keepdims": True}, PICTURE),
     ("GlobalAveragePooling2D", {}, PICTURE),
+    ("AdaptiveAveragePooling2D", {"output_size": (3, 5)}, PICTURE),
     ("UpSampling2D", {"size": (2, 3)}, PICTURE),
     ("ZeroPadding2D", {"padding": ((1, 2), (0, 3))}, PICTURE),
     ("Cropping2D", {"cropping": 1}, PICTURE),
@@ -50,6 +53,7 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("RandomZoom", {"height_factor": (0.1, 0.2)}, PICTURE),
     ("RandomTranslation", {"height_factor": 0.1, "width_factor": 0.2}, PICTURE),
 ]
+OURS = {"StochasticDepth": {"rate": 0.3}, "ConvNeXtBlock": {"layer_scale": 0.5}}  # not Keras'
 MERGES = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"]
 
 
@@ -108,9 +112,18 @@ def test_every_layer_both_ways(
 def test_the_list_above_names_every_layer() -> None:
     from stroma.layers.registry import layers_registry
 
-    tested = {name for name, *_ in LAYERS} | {*MERGES, "InputLayer"}
+    tested = {name for name, *_ in LAYERS} | {*MERGES, *OURS, "InputLayer"}
     same_class = {"SpatialDropout1D", "SpatialDropout3D"}
     assert set(layers_registry.canonical()) - tested - same_class == set()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_layers_that_keras_has_not(name: str, tmp_path: Path) -> None:
+    x = numbers(2, *PICTURE)
+    mine = shake(models.Sequential([layers.Input(PICTURE), getattr(layers, name)(**OURS[name])]))
+    back = reloaded(mine, tmp_path)
+    same(ours(back, x), ours(mine, x))
+    assert back.layers[0].get_config() == mine.layers[0].get_config()
 
 
 @pytest.mark.parametrize("name", MERGES)

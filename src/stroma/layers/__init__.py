@@ -13,8 +13,10 @@ from stroma.layers.augmentation import (
     RandomTranslation,
     RandomZoom,
 )
+from stroma.layers.convnext import ConvNeXtBlock
 from stroma.layers.convolution import Conv2D
 from stroma.layers.dense import Dense
+from stroma.layers.depthwise import DepthwiseConv2D, SeparableConv2D
 from stroma.layers.merging import (
     Add,
     Average,
@@ -33,6 +35,7 @@ from stroma.layers.merging import (
 )
 from stroma.layers.normalization import BatchNormalization, LayerNormalization
 from stroma.layers.pooling import (
+    AdaptiveAveragePooling2D,
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
@@ -44,26 +47,29 @@ from stroma.layers.regularization import (
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
+    StochasticDepth,
 )
 from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
 from stroma.layers.reshaping import Flatten, Permute, Reshape
 from stroma.layers.torch_module import TorchModuleWrapper
 
 # Keras' shorter names
-Convolution2D = Conv2D
+Convolution2D, SeparableConvolution2D = Conv2D, SeparableConv2D
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
 
 __all__ = [
     "Layer", "Input", "InputLayer",
     "Dense", "Conv2D", "Convolution2D",
+    "DepthwiseConv2D", "SeparableConv2D", "SeparableConvolution2D", "ConvNeXtBlock",
     "MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D",
     "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
+    "AdaptiveAveragePooling2D",
     "UpSampling2D", "ZeroPadding2D", "Cropping2D",
     "Flatten", "Reshape", "Permute", "TorchModuleWrapper",
     "Activation", "ReLU", "LeakyReLU", "Softmax",
     "BatchNormalization", "LayerNormalization",
-    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "Dropout", "StochasticDepth", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
     "Rescaling", "Normalization", "Resizing",
     "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",

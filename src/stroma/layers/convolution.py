@@ -12,6 +12,7 @@ from stroma.core.axes import Shape, shape_text
 from stroma.core.checks import check_positive_int, check_tuple
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import BaseOptions, Layer
+from stroma.core.weight import Weight
 from stroma.functional.layout import from_channels_first, to_channels_first
 from stroma.functional.padding import pad, same_padding, symmetric
 from stroma.layers.arguments import (
@@ -31,6 +32,42 @@ from stroma.layers.registry import register_layer
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _LAYOUT = {1: "WIO->OIW", 2: "HWIO->OIHW", 3: "DHWIO->OIDHW"}
+
+
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    strides: tuple[int, ...],
+    padding: str | tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """torch's convolution of any rank, with Keras' paddings by name besides torch's numbers.
+
+    Shape: (B, C, *S) -> (B, filters, *S')
+    """
+    zeros: Any = padding if isinstance(padding, tuple) else 0
+    if padding == "same":
+        pads = same_padding(x.shape[2:], weight.shape[2:], strides, dilation)
+        zeros = symmetric(pads)
+        if zeros is None:  # only then is a padded copy needed
+            x, zeros = pad(x, pads), 0
+    return _CONVOLVE[x.dim() - 2](x, weight, bias, strides, zeros, dilation, groups)
+
+
+def bias_weight(layer: Any, size: int | None) -> Weight | None:
+    """The bias of a convolution by the settings that all of them share; None without one."""
+    if not layer.use_bias:
+        return None
+    weight: Weight = layer.add_weight(
+        shape=(size,),
+        initializer=layer.bias_initializer,
+        regularizer=layer.bias_regularizer,
+        constraint=layer.bias_constraint,
+        name="bias",
+    )
+    return weight
 
 
 class BaseConv(Layer):
@@ -122,15 +159,7 @@ class BaseConv(Layer):
             constraint=self.kernel_constraint,
             name="kernel",
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
+        self.bias = bias_weight(self, self.filters)
 
     @property
     def kernel(self) -> Tensor:
@@ -139,14 +168,8 @@ class BaseConv(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         x = to_channels_first(inputs, self.data_format)  # (B, C, *S)
-        padding: Any = self.padding if isinstance(self.padding, tuple) else 0
-        if self.padding == "same":
-            pads = same_padding(x.shape[2:], self.kernel_size, self.strides, self.dilation_rate)
-            padding = symmetric(pads)
-            if padding is None:  # only then is a padded copy needed
-                x, padding = pad(x, pads), 0
-        y = _CONVOLVE[self.rank](
-            x, self.weight, self.bias, self.strides, padding, self.dilation_rate, self.groups
+        y = convolve(
+            x, self.weight, self.bias, self.strides, self.padding, self.dilation_rate, self.groups
         )
         return self.activation(from_channels_first(y, self.data_format))  # (B, *S, filters)
 

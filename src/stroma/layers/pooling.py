@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Unpack
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stroma.core.axes import Shape
@@ -197,3 +198,44 @@ class GlobalAveragePooling2D(BaseGlobalPooling):
 
     def call(self, inputs: Tensor) -> Tensor:
         return inputs.mean(self.spatial_axes, self.keepdims)  # (B, C)
+
+
+@register_layer("AdaptiveAveragePooling2D")
+class AdaptiveAveragePooling2D(Layer):
+    """The means of a grid of windows laid over the whole picture: any size in, one size out.
+
+    y[i, j] = mean of x over rows floor(i H / H') to ceil((i + 1) H / H'), columns likewise.
+
+    Args:
+        output_size: Height H' and width W' of the output in pixels, one number or two, >= 1.
+        data_format: `"channels_last"` (the default) or `"channels_first"`.
+    Shape: (B, H, W, C) -> (B, H', W', C)
+    Raises: ShapeError: not four axes.
+    Example:
+        >>> AdaptiveAveragePooling2D(2)(torch.arange(9.0).view(1, 3, 3, 1)).flatten()
+        tensor([2., 3., 5., 6.])
+
+    Reference: He et al. 2014, "Spatial Pyramid Pooling", section 2.2, one level of it.
+    """
+
+    receptive = "unknown"  # the windows depend on the size of the picture
+
+    def __init__(
+        self,
+        output_size: Sizes,
+        data_format: DataFormat | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        owner = "AdaptiveAveragePooling2D"
+        height, width = check_tuple("output_size", output_size, 2, owner=owner)
+        self.output_size = (height, width)
+        self.data_format = check_data_format(data_format, owner=owner)
+
+    def build(self, input_shape: Shape) -> None:
+        check_spatial_rank(input_shape, 2, self.data_format, owner="AdaptiveAveragePooling2D")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        x = to_channels_first(inputs, self.data_format)  # (B, C, H, W)
+        y = F.adaptive_avg_pool2d(x, self.output_size)
+        return from_channels_first(y, self.data_format)  # (B, H', W', C)

@@ -99,6 +99,37 @@ class Dropout(_Dropping):
         return [given or size for given, size in zip(self.noise_shape, inputs.shape)]
 
 
+@register_layer("StochasticDepth")
+class StochasticDepth(_Dropping):
+    """Drop a whole sample with probability `rate` in training, and scale the rest.
+
+    y = x * kept / (1 - rate), one draw of `kept` a sample. Before the addition of a residual block
+    it makes the sample skip the block. In inference y = x.
+
+    Args:
+        rate: Probability of dropping, in [0, 1].
+        seed: As in `Dropout`.
+    Shape: (B, *) -> (B, *)
+    Raises: ArgumentError: rate outside [0, 1].
+    Example:
+        >>> from stroma import layers
+        >>> y = layers.StochasticDepth(0.5)(torch.ones(100, 3), training=True)
+        >>> bool((y == y[:, :1]).all()), sorted(set(y.flatten().tolist()))
+        (True, [0.0, 2.0])
+
+    Reference: Huang et al. 2016, "Deep Networks with Stochastic Depth", scaled in training as
+        torchvision's "row" mode does; the paper scales in inference.
+    """
+
+    def __init__(
+        self, rate: float, seed: int | None = None, **options: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(rate, seed, **options)
+
+    def _noise_shape(self, inputs: Tensor) -> Sequence[int]:
+        return [inputs.shape[0], *[1] * (inputs.dim() - 1)]
+
+
 class _SpatialDropout(_Dropping):
     """Drops whole feature maps: one draw for each sample and channel."""
 
