@@ -330,7 +330,7 @@ def test_masks_are_dropped_where_they_are_not_supported():
 
 @pytest.mark.parametrize(
     ("shape", "fix"),
-    [((1, 3, 8, 8), "permute"), ((8, 8, 3), "batch axis"), ((1, 8, 8, 4), "same last axis")],
+    [((1, 3, 8, 8), "permute"), ((8, 8, 3), "x[None]"), ((1, 8, 8, 4), "same last axis")],
 )
 def test_an_input_unlike_the_first_is_explained(shape, fix):
     layer = layers.Conv2D(4, 3)

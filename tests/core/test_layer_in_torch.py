@@ -207,6 +207,10 @@ def test_a_subclass_shows_the_layers_in_its_lists():
         ((None, None, 3), (24, 8, 8), ["x[..., None], and 3 channels"]),
         ((None, None, None), (24, 8, 8), ["x[None]", "x[..., None]"]),
         ((8, 8, 3), (5, 5, 5), ["x[None]"]),
+        ((8, 8, 1), (8, 8, 1), ["x[None]"]),
+        ((8, 8, 1), (8, 8), ["x[None, ..., None]"]),
+        ((8, 8, 3), (3, 8, 8), ["x.permute(1, 2, 0)[None]"]),
+        ((8, 8, 3), (2, 3, 8, 8), ["x.permute(0, 2, 3, 1)"]),
     ],
 )
 def test_a_missing_axis_is_named(declared, given, fixes):
@@ -216,6 +220,24 @@ def test_a_missing_axis_is_named(declared, given, fixes):
         model(torch.ones(given))
     assert all(fix in caught.value.fix for fix in fixes)
     assert ("x[None]" in caught.value.fix) == ("x[None]" in fixes)
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        ((9, 9, 4), "x[None]"),
+        ((2, 9, 9), "x[..., None], and 4 channels"),
+        ((2, 4, 9, 9), "x.permute(0, 2, 3, 1)"),
+        ((4, 9, 9), "x.permute(1, 2, 0)[None]"),
+        ((2, 9, 9, 5), "give it the same last axis"),
+    ],
+)
+def test_a_layer_says_what_mends_its_input(given, fix):
+    layer = layers.Conv2D(2, 3, use_bias=False)
+    layer(torch.ones(2, 9, 9, 4))
+    with pytest.raises(ShapeError, match=r"Conv2D was built for \(None, 9, 9, 4\)") as caught:
+        layer(torch.ones(given))
+    assert caught.value.fix.startswith(fix)
 
 
 def test_what_a_compiled_model_tells():

@@ -1,4 +1,4 @@
-"""What torch says about shapes, said in the layer's own terms."""
+"""What is wrong with a shape, and the line of code that mends it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,35 @@ from torch import Tensor
 from stroma.core.axes import Shape, shape_text
 from stroma.core.errors import ShapeError, StromaError
 from stroma.core.shape_run import in_shape_run
+
+
+def advice(given: Shape, wanted: Shape) -> tuple[str, str] | None:
+    """(why, fix) of data that lack an axis or have their channels first; None: neither is the case.
+
+    Example:
+        >>> advice((32, 3, 8, 8), (None, 8, 8, 3))[1]
+        'x.permute(0, 2, 3, 1)'
+        >>> advice((32, 8, 8), (None, 8, 8, 1))[1]
+        'x[..., None]'
+    """
+    short = len(wanted) - len(given)
+    if short == 0 and len(given) == 4 and given[1] == wanted[3] != given[3]:
+        return _CHANNELS_FIRST, "x.permute(0, 2, 3, 1)"
+    if short == 2 and _agree(given, wanted[1:-1]):
+        return "the axes of the batch and of the channels are missing", "x[None, ..., None]"
+    if short != 1:
+        return None
+    no_channels, no_batch = _agree(given, wanted[:-1]), _agree(given, wanted[1:])
+    if len(given) == 3 and not no_batch and given[0] == wanted[3] != 1:
+        return f"{_CHANNELS_FIRST}, and a batch", "x.permute(1, 2, 0)[None]"
+    if no_batch and no_channels:
+        fix = "x[None] for one sample, x[..., None] for samples without channels"
+        return "one axis is missing: the batch, or the channels", fix
+    if no_channels:
+        channels = wanted[-1]
+        fix = "x[..., None]" + (f", and {channels} channels" if channels not in (1, None) else "")
+        return "the axis of the channels is missing", fix
+    return "a batch axis is missing", "x[None]"
 
 
 def explain_misfit(
@@ -22,17 +51,23 @@ def explain_misfit(
     given: Shape = tuple(args[0].shape)
     if len(built) == len(given) and built[-1] in (given[-1], None):
         return
-    channels_first = len(built) == len(given) == 4 and built[-1] == given[1]
+    why, fix = advice(given, built) or (str(error).splitlines()[0], _OTHER_SIZE)
     raise ShapeError(
         f"{kind} was built for {shape_text(built)}, got {shape_text(given)}",
         where=f"layer {layer!r}",
-        why=str(error).splitlines()[0],
-        fix="x.permute(0, 2, 3, 1): stroma is channels-last"
-        if channels_first
-        else "x[None] adds the batch axis"
-        if len(given) == len(built) - 1
-        else "give it the same last axis, or make another layer for this input",
+        why=why,
+        fix=fix,
     ) from error
+
+
+_CHANNELS_FIRST = (
+    "the data is channels-first; stroma is channels-last: (batch, height, width, channels)"
+)
+_OTHER_SIZE = "give it the same last axis, or make another layer for this input"
+
+
+def _agree(given: Shape, wanted: Shape) -> bool:
+    return all(a == b for a, b in zip(given, wanted) if a is not None and b is not None)
 
 
 def _is_shape(thing: Any) -> bool:

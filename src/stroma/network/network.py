@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from stroma.core.axes import shape_text
 from stroma.core.errors import ArgumentError, GraphError, ShapeError, did_you_mean
 from stroma.core.layer import Layer
+from stroma.core.misfit import advice
 from stroma.core.recording import remember
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 from stroma.core.tracking import Container
@@ -289,7 +290,7 @@ def _lookup(inputs: Any, key: str, network: Network) -> Any:
 def _fit(value: Any, wanted: SymbolicTensor, network: Network) -> Any:
     """One input: cast to the declared dtype, a missing or extra last axis of 1 mended, checked."""
     if is_symbolic(value):
-        given, rank = value.shape, value.ndim
+        given = value.shape
     else:
         value = torch.as_tensor(value)
         moved = network._moved and wanted.dtype.is_floating_point
@@ -300,14 +301,14 @@ def _fit(value: Any, wanted: SymbolicTensor, network: Network) -> Any:
             and value.dtype in (torch.bfloat16, torch.float16)
         ):
             value = value.to(dtype)
-        given, rank = tuple(value.shape), value.dim()
-    shape = wanted.shape
-    if rank == len(shape) + 1 and given[-1] == 1:
-        value = value.squeeze(-1)
-    elif rank == len(shape) - 1 and shape[-1] == 1:
-        value = value.unsqueeze(-1)
-    elif rank != len(shape) or any(
-        a != b for a, b in zip(given[1:], shape[1:]) if a is not None and b is not None
+        given = tuple(value.shape)
+    shape, mended = wanted.shape, given
+    if len(given) == len(shape) + 1 and given[-1] == 1:
+        value, mended = value.squeeze(-1), given[:-1]
+    elif len(given) == len(shape) - 1 and shape[-1] == 1:
+        value, mended = value.unsqueeze(-1), (*given, 1)
+    if len(mended) != len(shape) or any(
+        a != b for a, b in zip(mended[1:], shape[1:]) if a is not None and b is not None
     ):
         raise _misfit(given, shape, network)
     return value
@@ -316,33 +317,13 @@ def _fit(value: Any, wanted: SymbolicTensor, network: Network) -> Any:
 def _misfit(
     given: tuple[int | None, ...], shape: tuple[int | None, ...], network: Network
 ) -> ShapeError:
-    channels_first = len(given) == len(shape) == 4 and given[1] == shape[3] and given[1] != given[3]
-    one_short = len(given) == len(shape) - 1
-    no_channels = one_short and _agree(given, shape[:-1])
-    no_batch = one_short and (_agree(given, shape[1:]) or not no_channels)
+    why, fix = advice(given, shape) or (
+        "every size that the network declares must be the data's",
+        f"reshape or resize the data to {shape_text(shape)}, or build the network for it",
+    )
     return ShapeError(
         f"network {network.name!r} takes {shape_text(shape)}, got {shape_text(given)}",
         where=f"{type(network).__name__}.call",
-        why="the data is channels-first; stroma is channels-last: (batch, height, width, channels)"
-        if channels_first
-        else "one axis is missing: the batch, or the channels"
-        if no_batch and no_channels
-        else "a batch axis is missing"
-        if no_batch
-        else "the axis of the channels is missing"
-        if no_channels
-        else "every size that the network declares must be the data's",
-        fix="x.permute(0, 2, 3, 1)"
-        if channels_first
-        else "x[None] for one sample, x[..., None] for samples without channels"
-        if no_batch and no_channels
-        else "x[None]"
-        if no_batch
-        else f"x[..., None], and {shape[-1]} channels"
-        if no_channels
-        else f"reshape or resize the data to {shape_text(shape)}, or build the network for it",
+        why=why,
+        fix=fix,
     )
-
-
-def _agree(given: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    return all(a == b for a, b in zip(given, wanted) if a is not None and b is not None)
