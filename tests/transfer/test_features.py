@@ -14,7 +14,7 @@ from stroma.core.seeds import set_random_seed
 from stroma.data import arrays, images
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
 from stroma.transfer.features import features
-from stroma.transfer.ridge import RidgeHead
+from stroma.transfer.heads.ridge import RidgeHead
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), np.uint8)
 

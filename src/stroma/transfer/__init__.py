@@ -10,13 +10,26 @@ from typing import Any
 from stroma.transfer.baseline import PixelBaselines
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
 from stroma.transfer.features import features
+from stroma.transfer.heads import (
+    CosineHead,
+    Head,
+    HeadChoice,
+    HeadScore,
+    LDAHead,
+    LeaveOneOut,
+    LogisticHead,
+    NearestMeanHead,
+    RidgeHead,
+    choose_head,
+)
 from stroma.transfer.moments import Moments
-from stroma.transfer.ridge import LeaveOneOut, RidgeHead
 from stroma.transfer.road import Transferred, transfer
 
 __all__ = [
     "transfer", "Transferred", "feature_extractor", "features", "preprocess", "with_head",
-    "RidgeHead", "LeaveOneOut", "Moments", "PixelBaselines",
+    "Head", "choose_head", "HeadChoice", "HeadScore", "LeaveOneOut",
+    "RidgeHead", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
+    "Moments", "PixelBaselines",
 ]  # fmt: skip
 
 

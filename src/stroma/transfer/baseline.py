@@ -12,7 +12,7 @@ from stroma.core.errors import DataError
 from stroma.core.records import Score
 from stroma.core.seeds import mix_array
 from stroma.data import Part
-from stroma.transfer.ridge import RidgeHead
+from stroma.transfer.heads.ridge import RidgeHead
 
 _NEIGHBOUR_SIDE, _RIDGE_SIDE = 32, 16  # pixels; the ridge solves for side² * channels unknowns
 # Bounds that keep the whole below about ten seconds on two cores, whatever the data

@@ -15,10 +15,10 @@ class Moments:
     one addition.
 
     Args:
-        count: Number N of samples.
+        count: Number N of samples, or the sum of their weights.
         mean: (D,) mean of the features.
         scatter: (D, D) sum over samples of (x - mean)(x - mean)ᵀ.
-        class_counts: (K,) samples of each class.
+        class_counts: (K,) samples of each class, or the sum of their weights.
         class_sums: (D, K) sum of the features of each class.
 
     Example:
@@ -31,20 +31,32 @@ class Moments:
         sums are merged, since raw ones cancel.
     """
 
-    count: int
+    count: float
     mean: np.ndarray
     scatter: np.ndarray
     class_counts: np.ndarray
     class_sums: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray, labels: np.ndarray, classes: int) -> Moments:
-        """The moments of these samples: features (N, D), labels (N,) below `classes`."""
+    def of(
+        cls,
+        features: np.ndarray,
+        labels: np.ndarray,
+        classes: int,
+        weight: np.ndarray | None = None,
+    ) -> Moments:
+        """The moments of these samples: features (N, D), labels and weights (N,).
+
+        A weight of 2 counts a sample twice; None: each counts once.
+        """
         x = np.asarray(features, np.float64)
-        mean = x.mean(0) if len(x) else np.zeros(x.shape[1])
+        w = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64)
+        count = float(w.sum())
+        mean = w @ x / count if count else np.zeros(x.shape[1])
         centred = x - mean
-        members = np.eye(classes)[labels]  # (N, K)
-        return cls(len(x), mean, centred.T @ centred, members.sum(0), x.T @ members)
+        members = np.eye(classes)[labels] * w[:, None]  # (N, K)
+        scatter = centred.T @ (centred * w[:, None])
+        return cls(count, mean, scatter, members.sum(0), x.T @ members)
 
     def merge(self, other: Moments) -> Moments:
         """The moments of the samples of both."""
@@ -52,10 +64,10 @@ class Moments:
         gap = other.mean - self.mean
         return Moments(
             count,
-            self.mean + gap * (other.count / max(count, 1)),
+            self.mean + gap * (other.count / (count or 1)),
             self.scatter
             + other.scatter
-            + np.outer(gap, gap) * (self.count * other.count / max(count, 1)),
+            + np.outer(gap, gap) * (self.count * other.count / (count or 1)),
             self.class_counts + other.class_counts,
             self.class_sums + other.class_sums,
         )
@@ -63,7 +75,7 @@ class Moments:
     @property
     def scale(self) -> np.ndarray:
         """(D,) standard deviations; 1 for a feature that does not vary."""
-        deviation = np.sqrt(np.diag(self.scatter) / max(self.count, 1))
+        deviation = np.sqrt(np.diag(self.scatter) / (self.count or 1))
         # Rounding alone gives a constant feature a deviation of some 1e-16 of its size.
         return np.where(deviation > 1e-7 * np.abs(self.mean), deviation, 1.0)
 

@@ -15,7 +15,7 @@ from stroma.data import ImageData, Part
 from stroma.models import Model
 from stroma.transfer.compose import feature_extractor, with_head
 from stroma.transfer.features import features
-from stroma.transfer.ridge import RidgeHead
+from stroma.transfer.heads.ridge import RidgeHead
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,9 +8,9 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 
 from stroma.core.errors import ArgumentError, DataError, RunError
-from stroma.transfer import ridge
+from stroma.transfer.heads import ridge
+from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.moments import Moments
-from stroma.transfer.ridge import RidgeHead
 
 
 def sample(count=40, size=7, classes=3, seed=0):
@@ -42,7 +42,7 @@ def test_leave_one_out_is_exact(count, size, penalty):
     x, labels = sample(count, size)
     head = RidgeHead([penalty]).fit(x, labels, 3)
     truth = brute_force(x, labels, 3, penalty)
-    np.testing.assert_allclose(head.loo_decision, truth, atol=1e-6)
+    np.testing.assert_allclose(head.held_out, truth, atol=1e-6)
     assert head.best.accuracy == (truth.argmax(1) == labels).mean()
     error = ((truth - targets(labels, 3)) ** 2).mean()
     np.testing.assert_allclose(head.best.squared_error, error, rtol=1e-8)
@@ -53,7 +53,7 @@ def test_brute_force_would_catch_a_forgotten_intercept():
     x, labels = sample()
     head = RidgeHead([1.0]).fit(x, labels, 3)
     seen, t = head.decision(x), targets(labels, 3)
-    leverage = (seen - head.loo_decision) / (t - head.loo_decision)
+    leverage = (seen - head.held_out) / (t - head.held_out)
     slipped = leverage - 1 / len(x)
     planted = (seen - slipped * t) / (1 - slipped)
     assert np.abs(planted - brute_force(x, labels, 3, 1.0)).max() > 1e-3
@@ -109,7 +109,7 @@ def test_units_of_the_features_do_not_matter(count, size, seed, factor, shift):
     x, labels = sample(count, size, seed=seed)
     head = RidgeHead([1.0]).fit(x, labels, 3)
     other = RidgeHead([1.0]).fit(x * factor + shift, labels, 3)
-    np.testing.assert_allclose(other.loo_decision, head.loo_decision, atol=1e-5)
+    np.testing.assert_allclose(other.held_out, head.held_out, atol=1e-5)
     np.testing.assert_allclose(other.decision(x * factor + shift), head.decision(x), atol=1e-5)
 
 
@@ -118,7 +118,7 @@ def test_chunks_do_not_matter(monkeypatch):
     head = RidgeHead().fit(x, labels, 3)
     monkeypatch.setattr(ridge, "_NUMBERS_AT_ONCE", 100)
     other = RidgeHead().fit(x, labels, 3)
-    np.testing.assert_allclose(other.loo_decision, head.loo_decision, rtol=1e-9)
+    np.testing.assert_allclose(other.held_out, head.held_out, rtol=1e-9)
     assert other.best.penalty == head.best.penalty
 
 
@@ -126,7 +126,7 @@ def test_constant_and_repeated_features_are_harmless():
     x, labels = sample(40, 7)
     padded = np.concatenate([x, np.full((40, 2), 3.3), x[:, :1]], axis=1)
     head = RidgeHead().fit(padded, labels, 3)
-    assert np.isfinite(head.loo_decision).all()
+    assert np.isfinite(head.held_out).all()
     assert np.abs(head.weight[7:9]).max() < 1e-6
     everything_constant = RidgeHead().fit(np.ones((6, 4)), [0, 1, 0, 1, 0, 0], 2)
     np.testing.assert_allclose(everything_constant.decision(np.ones((1, 4)))[0], [1 / 3, -1 / 3])
@@ -137,7 +137,7 @@ def test_probabilities_minimise_the_leave_one_out_cross_entropy():
     head = RidgeHead().fit(x, labels, 3)
 
     def cross_entropy(log_factor):
-        logits = np.exp(log_factor) * head.loo_decision
+        logits = np.exp(log_factor) * head.held_out
         log_sum = np.log(np.exp(logits).sum(1))
         return (log_sum - logits[np.arange(200), labels]).mean()
 

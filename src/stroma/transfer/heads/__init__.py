@@ -1,0 +1,14 @@
+"""Classifiers on cached features, behind one interface, each judged on samples it has not seen."""
+
+from stroma.transfer.heads.choose import HeadChoice, HeadScore, Lead, choose_head, kinds
+from stroma.transfer.heads.discriminant import LDAHead
+from stroma.transfer.heads.head import CrossValidatedHead, Head
+from stroma.transfer.heads.logistic import LogisticHead
+from stroma.transfer.heads.prototypes import CosineHead, NearestMeanHead
+from stroma.transfer.heads.ridge import LeaveOneOut, RidgeHead
+
+__all__ = [
+    "Head", "CrossValidatedHead", "kinds",
+    "RidgeHead", "LeaveOneOut", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
+    "choose_head", "HeadChoice", "HeadScore", "Lead",
+]  # fmt: skip
