@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stroma import layers
+from stroma import layers, models
 from stroma.core.errors import ArgumentError, ArgumentTypeError, GraphError, ShapeError
 from stroma.network.network import Network
 from stroma.network.sequential import SequentialNetwork
@@ -232,3 +232,35 @@ def test_a_subclass_with_its_own_call():
     assert list(network.state_dict())[::2] == ["body.0.weight", "head.weight"]
     network.trainable = False
     assert network.trainable_weights == []
+
+
+def sequential():
+    return models.Sequential([layers.Input((4,), name="numbers"), layers.Dense(3)])
+
+
+def functional():
+    x = layers.Input((4,), name="numbers")
+    return models.Model(x, layers.Dense(3)(x))
+
+
+def unbuilt():
+    return models.Sequential([layers.Dense(3)])
+
+
+@pytest.mark.parametrize("make", [sequential, functional, unbuilt])
+@pytest.mark.parametrize("together", [list, tuple])
+def test_several_arrays_for_one_input_are_refused(make, together):
+    several = together([np.ones((8, 4), "float32")] * 2)
+    for use in (make().predict, make()):
+        with pytest.raises(ShapeError, match="has one input, 2 arrays were given") as caught:
+            use(several)
+        assert "np.concatenate" in caught.value.fix
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+def test_one_input_is_found_by_its_name(make):
+    model, x = make(), np.ones((8, 4), "float32")
+    np.testing.assert_array_equal(model.predict({"numbers": x}), model.predict(x))
+    with pytest.raises(ShapeError, match="'numbers' that was not given") as caught:
+        model.predict({"number": x})
+    assert caught.value.fix == "give a dict with the keys ['numbers']"

@@ -49,7 +49,7 @@ def check_spatial_rank(shape: Shape, rank: int, data_format: str, *, owner: str)
         f"{owner} takes {rank + 2} axes, got {len(shape)}: {shape_text(shape)}",
         where=f"{owner}: input",
         why=f"its input is (batch, {order})",
-        fix="x[None] adds a batch axis"
+        fix="x[None] adds a batch axis, x[..., None] an axis of channels"
         if len(shape) == rank + 1
         else "Reshape(...) before it"
         if len(shape) < rank + 1

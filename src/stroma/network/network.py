@@ -152,6 +152,8 @@ class Network(Layer):
         """The inputs in the order of the graph, in their declared dtype and rank."""
         if is_symbolic(self._inputs) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
             inputs = inputs[0]
+        elif is_symbolic(self._inputs) and isinstance(inputs, dict):
+            inputs = _lookup(inputs, _input_name(self._inputs), self)
         values = _in_order(inputs, self._inputs, self)
         return [_fit(value, tensor, self) for value, tensor in zip(values, self.inputs)]
 
@@ -257,11 +259,13 @@ def _below(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Layer]]:
 def _in_order(given: Any, wanted: Any, network: Network) -> list[Any]:
     """The values of a structure, in the order in which the network's own structure has them."""
     if is_symbolic(wanted):
+        if isinstance(given, (list, tuple, dict)) and _holds_tensors(given):
+            raise one_input(network, len(given))
         return [given]
     if isinstance(wanted, dict):
         pairs = [(_lookup(given, key, network), part) for key, part in wanted.items()]
     elif isinstance(given, dict):  # by the names of the inputs
-        pairs = [(_lookup(given, part.node.target.name, network), part) for part in wanted]
+        pairs = [(_lookup(given, _input_name(part), network), part) for part in wanted]
     elif isinstance(given, (list, tuple)) and len(given) == len(wanted):
         pairs = list(zip(given, wanted))
     else:
@@ -279,11 +283,31 @@ def _lookup(inputs: Any, key: str, network: Network) -> Any:
     if isinstance(inputs, dict) and key in inputs:
         return inputs[key]
     given = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+    own = network.input
+    names = list(own) if isinstance(own, dict) else [_input_name(x) for x in network.inputs]
     raise ShapeError(
         f"network {network.name!r} has an input {key!r} that was not given",
         where=f"inputs: {given}",
         why="inputs in a dict are found by their names",
-        fix=f"give a dict with the keys {list(network.input)}",
+        fix=f"give a dict with the keys {names}",
+    )
+
+
+def _input_name(tensor: SymbolicTensor) -> str:
+    return getattr(tensor.node.target, "name", None) or tensor.node.title()
+
+
+def _holds_tensors(tree: Any) -> bool:
+    return any(isinstance(leaf, Tensor) or is_symbolic(leaf) for leaf in tree_flatten(tree)[0])
+
+
+def one_input(network: Network, count: int) -> ShapeError:
+    """What to raise when a network with one input gets several arrays."""
+    return ShapeError(
+        f"network {network.name!r} has one input, {count} arrays were given",
+        where=f"{type(network).__name__}.call",
+        why="a list or dict gives each input of a network its own array",
+        fix="give the array itself: model(x); more samples: torch.cat([a, b]), np.concatenate",
     )
 
 

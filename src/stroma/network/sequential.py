@@ -12,7 +12,7 @@ from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.core.names import numbered, snake_case
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
-from stroma.network.network import Network
+from stroma.network.network import Network, one_input
 
 
 class SequentialNetwork(Network):
@@ -111,6 +111,11 @@ class SequentialNetwork(Network):
     def build(self, input_shape: Any) -> None:
         """Record the stack for inputs of this shape (with the batch axis)."""
         if not self._is_graph and self._stack:
+            shapes = input_shape.values() if isinstance(input_shape, dict) else input_shape
+            if all(isinstance(shape, (list, tuple)) for shape in shapes):
+                if len(shapes) > 1:
+                    raise one_input(self, len(shapes))
+                (input_shape,) = shapes
             self._entry = Input(batch_shape=(None, *tuple(input_shape)[1:]))
             self._rebuild()
 
