@@ -47,7 +47,7 @@ def the_run():
 
 
 def test_the_five_blocks_come_in_order(capsys, photos):
-    assert main(["train", str(photos), "--epochs", "2"]) == 0
+    assert main(["train", str(photos), "--epochs", "2", "--folds", "0"]) == 0
     shown = capsys.readouterr()
     marks = [
         "The data: ", "The plan: from scratch", "In Python: ", "The result: Right on ",
@@ -66,6 +66,18 @@ def test_the_five_blocks_come_in_order(capsys, photos):
     }  # fmt: skip
 
 
+def test_few_photos_are_tested_in_folds_and_that_is_said(capsys, photos):
+    assert main(["train", str(photos), "--epochs", "1", "--folds", "3"]) == 0
+    shown = capsys.readouterr()
+    told = " ".join(shown.out.split())
+    assert "test k-fold, k = 3: you said so" in told
+    assert "of 60 photos, each tested by a network that had never seen it." in told
+    assert "k-fold, k = 3: each of 60 photos tested once" in told
+    assert "folds=3" in told
+    run = read_run(the_run())
+    assert len(run.folds) == 3 and run.test_reads == 1 and run.headline.count == 60
+
+
 def test_the_python_that_is_shown_does_the_same(capsys, photos):
     assert main(["train", str(photos), "--epochs", "1", "--dry-run"]) == 0
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("In Python: ")]
@@ -78,7 +90,7 @@ def test_a_dry_run_writes_nothing(capsys, photos, tmp_path):
     assert main(["train", str(photos), "--dry-run", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["road"] == "from scratch" and plan["epochs"] >= 1 and plan["reasons"]["epochs"]
-    assert plan["estimated_seconds"] <= plan["budget_seconds"] == 60
+    assert plan["estimated_seconds"] <= plan["budget_seconds"] == 300
     assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
 
 

@@ -34,6 +34,8 @@ def world(tmp_path_factory):
     """Everything that is wrong, in one folder that no command may change."""
     root = tmp_path_factory.mktemp("world")
     photos(root / "good")
+    photos(root / "parted" / "train")
+    photos(root / "parted" / "test", each=4, names=("dog", "cat"))
     (root / "empty").mkdir()
     (root / "no-pictures" / "cat").mkdir(parents=True)
     (root / "no-pictures" / "cat" / "notes.txt").write_text("hello")
@@ -115,6 +117,12 @@ TRAIN = {
     "weights of another network": ["train", "good", "--weights", "other.pth", "--model", "lenet5"],
     "weights for a grey set": ["train", "digits", "--weights", "other.pth", "--model", "lenet5"],
     "a group that is no regular expression": ["train", "good", "--group", "("],
+    "one fold": ["train", "good", "--folds", "1"],
+    "folds below 0": ["train", "good", "--folds=-5"],
+    "folds in words": ["train", "good", "--folds", "five"],
+    "more folds than photos": ["train", "good", *NO_WEIGHTS, "--folds", "50"],
+    "folds of a test part that was given": ["train", "parted", *NO_WEIGHTS, "--folds", "5"],
+    "going on with other folds": ["train", "--resume", "running", "--folds", "3"],
     "an unknown device": ["train", "good", *NO_WEIGHTS, "--device", "abacus"],
     "a device that is not in here": ["train", "good", *NO_WEIGHTS, "--device", "cuda:77"],
     "an unknown option": ["train", "good", "--epoch", "3"],

@@ -23,7 +23,7 @@ from stroma.training.interrupt import Interrupted
 
 
 def options(path, **settings):
-    return TrainOptions(path=str(path), weights="none", **{"epochs": 2, **settings})
+    return TrainOptions(path=str(path), weights="none", **{"epochs": 2, "folds": 0, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_a_network_that_diverges_is_said_to(colours, tmp_path):
 def test_settings_travel_as_plain_json(finished):
     text = json.loads((finished.folder / "run.json").read_text())
     assert text["plan"]["settings"]["batch_size"] == 16
-    assert text["python"].endswith(f"epochs=4, out={str(finished.folder)!r}))")
+    assert text["python"].endswith(f"epochs=4, out={str(finished.folder)!r}, folds=0))")
 
 
 def test_of_equal_epochs_the_lowest_validation_loss_is_kept():

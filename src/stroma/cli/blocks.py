@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stroma.cli.console import Console
 from stroma.cli.progress import duration
-from stroma.core.records import SMALL_SUPPORT, DataFacts, FileNote, Plan, RunRecord
+from stroma.core.records import SMALL_SUPPORT, DataFacts, FileNote, Plan, RunRecord, Score
 from stroma.report import facts as said
 
 _ROWS = 20  # of a table of files or classes; JSON has them all
@@ -69,7 +69,7 @@ def result_block(console: Console, run: RunRecord, folder: str) -> None:
     if score is not None:
         rows += [
             ("accuracy", f"{said.percent(score.value)} ({said.between(score.interval)}), "
-             f"measured once on {said.photos(score.count)} of the test part"),
+             f"{_measured(run, score)}"),
             ("no network", _baselines(run)),
         ]  # fmt: skip
     if worst is not None:
@@ -82,6 +82,12 @@ def result_block(console: Console, run: RunRecord, folder: str) -> None:
         rows.append((finding.severity, f"{finding.evidence}: {finding.means}"))
     rows += [(name, f"{folder}/{path}") for name, path in run.paths.items()]
     console.facts(rows)
+
+
+def _measured(run: RunRecord, score: Score) -> str:
+    if run.folds:
+        return f"k-fold, k = {len(run.folds)}: each of {said.photos(score.count)} tested once"
+    return f"measured once on {said.photos(score.count)} of the test part"
 
 
 def _baselines(run: RunRecord) -> str:

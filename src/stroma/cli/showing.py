@@ -27,7 +27,7 @@ class Shown(Watch):
 
     def __init__(self, session: Session, blocks: Console) -> None:
         self.talk, self.blocks = session.talk, blocks
-        self._label = ""
+        self._label, self._fold = "", ""
         self._bar: Progress | None = None
 
     def __enter__(self) -> Shown:
@@ -50,9 +50,12 @@ class Shown(Watch):
 
     def stage(self, name: str) -> None:
         self._close()
-        self._label = _LABELS[name]
+        self._label = f"{self._fold}{_LABELS[name]}"
         if name == "planning":
             self.talk.line("planning: a few steps to see how fast this machine is…")
+
+    def fold(self, number: int, count: int) -> None:
+        self._fold = f"fold {number} of {count}, " if number else ""
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         if self._bar is None:

@@ -17,7 +17,7 @@ from stroma.cli.showing import Shown
 from stroma.core.errors import ArgumentError
 from stroma.core.records import RunRecord
 from stroma.jobs import TrainOptions, prepare, resume, train
-from stroma.jobs.options import seconds_of
+from stroma.jobs.options import folds_of, seconds_of
 from stroma.jobs.record import advice_line, python_of
 from stroma.jobs.roads import typed_path
 from stroma.jobs.train import facts_of
@@ -48,19 +48,22 @@ _MEANING = {
 @click.option("--drop-empty", is_flag=True, help="Leave out classes without photos.")
 @click.option("--mirror/--no-mirror", default=None, help="Whether a mirrored photo means the same.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--folds", metavar="K", default="auto", show_default=True,
+              help="Test every photo, in K folds; 0: the test part alone.")  # fmt: skip
 @click.option("--quick", is_flag=True, help="A version of one minute.")
 @click.option("--dry-run", is_flag=True, help="Stop after the plan; nothing is written.")
 @click.option("--resume", "run", type=click.Path(path_type=Path), help="Go on with this run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record of the run as JSON.")
 def train_command(
     session: Session, path: str | None, run: Path | None, dry_run: bool, as_json: bool,
-    budget: str | None, **settings: Any,
+    budget: str | None, folds: str, **settings: Any,
 ) -> None:  # fmt: skip
     """Train on the photos in PATH: a folder of class folders, a zip, a CSV, Parquet, or `digits`.
 
     Weights that are named, or found on this machine, are used as they are and only a head is
     solved for; else a small network is trained from scratch. The plan says which, and why.
     """
+    settings["folds"] = folds_of(folds)
     if run is not None:
         _check_alone(path, budget, settings)
         go_on(session, run, as_json)
@@ -91,7 +94,7 @@ def run_training(
         blocks.line(f"In Python: {'; '.join(python_of(options).splitlines())}")
         if dry_run:
             if as_json:
-                facts = facts_of(job.data, options.path).to_json()
+                facts = facts_of(job.learnt, options.path).to_json()
                 session.out.json(job.plan.to_json() | {"data": facts})
             return
         record = train(options, watch, job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,20 +12,22 @@ import torch
 from stroma import zoo
 from stroma.core.errors import ArgumentError
 from stroma.core.plain import Record
-from stroma.core.records import Plan, Score
-from stroma.data import ImageData
+from stroma.core.records import Plan
+from stroma.data import ImageData, Part
+from stroma.jobs.folds import Testing
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.plan import budget_of, budget_reason, data_settings
 from stroma.jobs.roads import Road
 from stroma.jobs.scratch import Trained
 from stroma.jobs.watch import Watch
 from stroma.models import Model
-from stroma.training.fitting import choose_device, predict
+from stroma.training.fitting import choose_device
 from stroma.training.precision import Precision, choose_precision
 from stroma.transfer import RidgeHead, feature_extractor, features, with_head
 from stroma.zoo.weights import FoundWeights
 
 _PROBE = 8  # photos that a base is timed on
+_AT_ONCE = 64  # photos that are answered at once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +49,7 @@ class Base(Record):
 
 
 def plan_features(
-    options: TrainOptions, data: ImageData, road: Road, watch: Watch
+    options: TrainOptions, data: ImageData, road: Road, watch: Watch, testing: Testing
 ) -> tuple[Plan, Base, Model]:
     """The first base, in the road's order, whose features fit into the budget."""
     watch.stage("planning")
@@ -70,20 +73,24 @@ def plan_features(
         licence=found.licence, precision=precision.name,
     )  # fmt: skip
     size = data.size
-    reasons = {
-        "weights": f"{found.path} ({found.place}), {found.licence or 'licence not known'}",
-        "image size": "you said so" if options.size else "what the weights were trained on",
-        "precision": precision.reason,
-        "head": "ridge regression, its penalty by exact leave-one-out on the training photos",
-        "budget": budget_reason(options),
-    } | _not_used(options)
+    reasons = (
+        {
+            "weights": f"{found.path} ({found.place}), {found.licence or 'licence not known'}",
+            "image size": "you said so" if options.size else "what the weights were trained on",
+            "precision": precision.reason,
+            "head": "ridge regression, its penalty by exact leave-one-out on the training photos",
+            "budget": budget_reason(options),
+        }
+        | testing.reason()
+        | _not_used(options)
+    )
     plan = Plan(
         road="features", why=road.why, other_road=road.other, model=f"{name}, frozen + ridge head",
         parameters=extractor.count_params(), image_size=size,
         device=str(choose_device(options.device)), precision=precision.name, batch_size=64,
         budget_seconds=budget, estimated_seconds=round(photos * each, 1), seed=options.seed,
         reasons=reasons,
-        settings=base.to_json() | data_settings(options, data),
+        settings=base.to_json() | data_settings(options, data) | testing.settings(),
     )  # fmt: skip
     return plan, base, extractor
 
@@ -98,19 +105,64 @@ def _not_used(options: TrainOptions) -> dict[str, str]:
     return {"not used": f"{', '.join(given)}: {why}"}
 
 
-def train_features(base: Base, extractor: Model, data: ImageData, watch: Watch) -> Trained:
-    """Features of the training photos, then the head in closed form."""
-    watch.stage("features")
-    rows = features(extractor, data.train, precision=base.precision, progress=watch.progress)
-    head = RidgeHead().fit(rows, data.train.labels, len(data.class_names))
-    return Trained(with_head(extractor, head.as_layers()), None, probabilities=True)
+class FeatureTable:
+    """The features of photos by a frozen base, each computed once, however often they are needed.
+
+    The first part asked for is the widest: later ones, its shares, are rows of the table.
+
+    Args:
+        base: The base, with the precision that it computes in.
+        extractor: Its network.
+    """
+
+    def __init__(self, base: Base, extractor: Model) -> None:
+        self.base, self.extractor = base, extractor
+        self._rows = np.zeros(0, np.int64)  # places in the store, ascending
+        self._values = np.zeros((0, 0), np.float32)
+
+    def of(self, part: Part, watch: Watch | None = None) -> np.ndarray:
+        """(N, D), in the part's order."""
+        if not np.isin(part.rows, self._rows).all():
+            watch = watch or Watch()
+            watch.stage("features")
+            ordered = part.take(np.argsort(part.rows))  # one cache, whatever the split's seed
+            self._rows, self._values = (
+                ordered.rows,
+                features(
+                    self.extractor, ordered, precision=self.base.precision, progress=watch.progress
+                ),
+            )
+        return self._values[np.searchsorted(self._rows, part.rows)]
 
 
-def validation_score(base: Base, trained: Trained, data: ImageData, watch: Watch) -> Score:
-    """How the head does on validation: the figure that the next choices would be made by."""
-    batches = data.validation.batches(64, shuffle=False)
-    answers = np.asarray(predict(trained.model, batches)).argmax(1)
-    return Score.of("val_accuracy", int((answers == data.validation.labels).sum()), len(answers))
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A ridge head and the features below it: it answers as the network of both does.
+
+    Up to rounding: features may be computed in bfloat16, the network answers in float32.
+    """
+
+    ridge: RidgeHead
+    table: FeatureTable
+    best_epoch: None = None
+
+    def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(positions, their (B, K) probabilities), batch by batch, in the part's order."""
+        shares = self.ridge.probabilities(self.table.of(part))
+        for start in range(0, len(part), _AT_ONCE):
+            positions = np.arange(start, min(start + _AT_ONCE, len(part)))
+            yield positions, shares[positions]
+
+    def network(self) -> Trained:
+        """Pictures in, probabilities out: what ships."""
+        model = with_head(self.table.extractor, self.ridge.as_layers())
+        return Trained(model, None, probabilities=True)
+
+
+def fit_head(table: FeatureTable, data: ImageData, watch: Watch) -> Head:
+    """The head in closed form; penalty and temperature are chosen on the training photos alone."""
+    rows = table.of(data.train, watch)
+    return Head(RidgeHead().fit(rows, data.train.labels, len(data.class_names)), table)
 
 
 def load_extractor(base: Base, data: ImageData) -> Model:

@@ -4,39 +4,49 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 
-from stroma.core.records import Prediction, Score, confusion_of
+from stroma.core.records import FoldScore, Prediction, Score, confusion_of
 from stroma.core.runs import PHOTOS_FOLDER, PREDICTIONS_FILE, JsonLines
 from stroma.data import ImageData, Part
-from stroma.jobs.scratch import Trained
 from stroma.jobs.watch import Watch
-from stroma.training.fitting import predict_batches
 from stroma.transfer import PixelBaselines
 
-_BATCH = 64
 _SIDE = 96  # pixels of a thumbnail's longer side at most: about 2 KB each
 _MISTAKES, _RIGHT_OF_A_CLASS = 400, 12  # photos kept: as many as a report can show
 
 
+class Answering(Protocol):
+    """What was trained, as far as a test sees it: a network, or a head on features."""
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch whose weights were kept, where there are epochs."""
+
+    def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(positions, their (B, K) probabilities), batch by batch, in the part's order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was measured on the test part."""
+    """What was measured on the test part, or on the folds' together."""
 
     headline: Score
     baselines: tuple[Score, ...]
     confusion: tuple[tuple[int, ...], ...]
     predictions: tuple[Prediction, ...]
+    test_reads: int
+    folds: tuple[FoldScore, ...] = ()
 
 
 def judge(
-    trained: Trained,
+    trained: Answering,
     data: ImageData,
     baselines: PixelBaselines,
     source: str,
@@ -46,7 +56,7 @@ def judge(
     """Measure the network, and what needs no network, on photos that nothing was chosen by.
 
     Args:
-        trained: The network.
+        trained: The network, or what stands for it.
         data: Its test part is opened here, and never elsewhere.
         baselines: Fitted on the training part.
         source: What the user typed: paths begin with it.
@@ -64,33 +74,28 @@ def judge(
         rows.append(row)
         watch.progress(len(rows), len(part))
     if folder is not None:
-        (folder / PREDICTIONS_FILE).unlink(missing_ok=True)  # of a test that was cut short
-        with JsonLines(folder / PREDICTIONS_FILE) as lines:
-            for row in rows:
-                lines.append(row)
+        write_predictions(folder, rows)
     return Judged(
         headline=Score.of("accuracy", sum(row.right for row in rows), len(rows)),
         baselines=baselines.scores(part),
         confusion=confusion_of(rows, len(data.class_names)),
         predictions=tuple(rows),
+        test_reads=data.test.reads,
     )
 
 
-def probabilities(trained: Trained, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(first..last position, their (B, K) probabilities), batch by batch, in the part's order."""
-    batches = part.batches(_BATCH, shuffle=False)
-    start = 0
-    for outputs in predict_batches(trained.model, batches):
-        scores = torch.from_numpy(outputs)
-        shares = scores if trained.probabilities else scores.softmax(1)
-        yield np.arange(start, start + len(shares)), shares.numpy()
-        start += len(shares)
+def write_predictions(folder: Path, rows: Sequence[Prediction]) -> None:
+    """`predictions.jsonl`, in place of one that a test which was cut short has left."""
+    (folder / PREDICTIONS_FILE).unlink(missing_ok=True)
+    with JsonLines(folder / PREDICTIONS_FILE) as lines:
+        for row in rows:
+            lines.append(row)
 
 
 def _predictions(
-    trained: Trained, part: Part, source: str
+    trained: Answering, part: Part, source: str
 ) -> Iterator[tuple[np.ndarray, Prediction]]:
-    for positions, shares in probabilities(trained, part):
+    for positions, shares in trained.answers(part):
         order = np.argsort(-shares, axis=1, kind="stable")
         pictures = part.images(positions)
         for picture, at, row, (first, second) in zip(

@@ -32,6 +32,27 @@ def seconds_of(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def folds_of(text: str) -> int | None:
+    """What `--folds` takes: "auto" (None), 0, or 2 and more.
+
+    Raises: ArgumentError: anything else.
+    Example:
+        >>> folds_of("auto"), folds_of("5"), folds_of("0")
+        (None, 5, 0)
+    """
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 1:
+        raise ArgumentError(
+            f"folds {text!r} is neither auto, nor 0, nor 2 or more",
+            where=f"--folds {text}",
+            why="k-fold trains k times, each time without one share of the photos; 0 tests the "
+            "test part",
+            fix="--folds 5",
+        )
+    return int(text)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainOptions:
     """Settings of `jobs.train`; None leaves the choice to the plan.
@@ -52,6 +73,8 @@ class TrainOptions:
         mirror: Whether left and right may be swapped; None: by what the class names say.
         drop_empty: Leave out classes without pictures instead of stopping.
         device: "auto", "cpu", "cuda".
+        folds: Number k >= 2 of folds that the headline comes from; 0: the test part, whatever its
+            size; None: folds where a class has under 30 test photos and the budget allows.
         command: The line that was typed, for the record.
     """
 
@@ -70,12 +93,15 @@ class TrainOptions:
     mirror: bool | None = None
     drop_empty: bool = False
     device: str = "auto"
+    folds: int | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
         for name, minimum in (("epochs", 1), ("size", 8), ("batch", 2), ("seed", 0)):
             if (value := getattr(self, name)) is not None:
                 check_int(name, value, owner="train", minimum=minimum)
+        if self.folds is not None and self.folds != 0:
+            check_int("folds", self.folds, owner="train", minimum=2)
         for name in ("budget", "lr"):
             if (value := getattr(self, name)) is not None:
                 check_number(name, value, owner="train", minimum=0, exclusive=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from stroma.core.records import Plan
 from stroma.data import ImageData
+from stroma.jobs.folds import Testing
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.pace import Pace, measure
 from stroma.jobs.recipe import SMALL, Recipe
@@ -29,15 +30,18 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 
 
-def budget_of(options: TrainOptions, data: ImageData) -> float:
-    """Seconds for training: what was said, else about five minutes, less for few small photos."""
+def budget_of(options: TrainOptions, data: ImageData, work: float = 1.0) -> float:
+    """Seconds for training: what was said, else about five minutes, less for few small photos.
+
+    Folds are `work` trainings: they make of the usual minute up to five.
+    """
     if options.budget is not None:
         return options.budget
     if options.quick:
         return QUICK_SECONDS
     height, width, _ = data.shape
     share = len(data.train) * height * width / _PIXELS_FOR_MOST
-    return min(_MOST_SECONDS, max(_LEAST_SECONDS, _MOST_SECONDS * share))
+    return min(_MOST_SECONDS, max(_LEAST_SECONDS, _MOST_SECONDS * share) * work)
 
 
 def budget_reason(options: TrainOptions) -> str:
@@ -50,28 +54,31 @@ def budget_reason(options: TrainOptions) -> str:
 
 
 def plan_scratch(
-    options: TrainOptions, data: ImageData, road: Road, watch: Watch
+    options: TrainOptions, data: ImageData, road: Road, watch: Watch, testing: Testing
 ) -> tuple[Plan, Recipe]:
     """Choose network, views and epochs; the pace is measured, the rest follows from the data."""
     watch.stage("planning")
-    budget = budget_of(options, data)
     recipe, reasons = _fixed_settings(options, data)
     pace = measure(recipe, data, options.device)
+    testing = _affordable(testing, options, data, _epoch_seconds(recipe, pace, data))
+    budget = budget_of(options, data, testing.work)
+    share = budget / testing.work  # of one training on the training part
     if options.model is None and (options.epochs is None or options.budget is not None):
         wanted = options.epochs or _epochs_of_use(data)[0]
-        width = _widest(recipe, pace, data, wanted, budget)
+        width = _widest(recipe, pace, data, wanted, share)
         if width != recipe.width:
             recipe = dataclasses.replace(recipe, width=width)
             pace = measure(recipe, data, options.device)
         reasons["width"] = f"the widest of {len(_WIDTHS)} that leaves time for {wanted} epochs"
-    epochs = options.epochs or _epochs_that_fit(recipe, pace, data, budget)
-    seconds = epochs * _epoch_seconds(recipe, pace, data)
+    epochs = options.epochs or _epochs_that_fit(recipe, pace, data, share)
+    seconds = epochs * _epoch_seconds(recipe, pace, data) * testing.work
     reasons["epochs"] = (
         f"{pace.training:,.0f} photos/s were measured; more would exceed the budget or teach little"
         if not options.epochs else "you said so" if seconds <= budget else
         f"you said so; they take about {seconds / budget:.1f} times the budget, which is not kept"
     )  # fmt: skip
     reasons["budget"] = budget_reason(options)
+    reasons |= testing.reason()
     reasons["precision"] = pace.precision.reason
     recipe = dataclasses.replace(
         recipe, epochs=epochs, precision=pace.precision.name,
@@ -84,9 +91,22 @@ def plan_scratch(
         batch_size=recipe.batch_size, epochs=epochs, budget_seconds=budget,
         estimated_seconds=round(seconds, 1),
         seed=options.seed, reasons=reasons,
-        settings=recipe.to_json() | data_settings(options, data),
+        settings=recipe.to_json() | data_settings(options, data) | testing.settings(),
     )  # fmt: skip
     return plan, recipe
+
+
+def _affordable(
+    testing: Testing, options: TrainOptions, data: ImageData, epoch_seconds: float
+) -> Testing:
+    """The same, or the test part where folds that nobody asked for would make poor networks."""
+    if not testing.folds or options.folds is not None:
+        return testing
+    epochs = options.epochs or _epochs_of_use(data)[0]
+    needed = epochs * epoch_seconds * testing.work / _SAFETY
+    if needed <= budget_of(options, data, testing.work):
+        return testing
+    return testing.without_folds(data, needed)
 
 
 def data_settings(options: TrainOptions, data: ImageData) -> dict[str, object]:

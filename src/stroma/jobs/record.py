@@ -16,7 +16,7 @@ import torch
 
 import stroma
 from stroma.core.errors import RunError
-from stroma.core.records import Finding, RunRecord, Score
+from stroma.core.records import SMALL_SUPPORT, Finding, RunRecord, Score
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.roads import size_of, typed_path
 from stroma.report import facts as said
@@ -50,7 +50,7 @@ def machine() -> dict[str, str]:
 def command_of(options: TrainOptions) -> str:
     """The command line that does what the options say."""
     words = ["stroma", "train", typed_path(options.path)]
-    for name in ("model", "weights", "epochs", "size", "batch", "lr", "group", "out"):
+    for name in ("model", "weights", "epochs", "size", "batch", "lr", "group", "folds", "out"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name}", str(value)]
     if options.budget is not None:
@@ -150,6 +150,8 @@ def findings(run: RunRecord) -> tuple[Finding, ...]:
                 try_next=run.plan.other_road if run.plan else "",
             )
         )  # fmt: skip
+    if small := _small_test(run):
+        found.append(small)
     if advice := advice_of(run):
         found.append(
             Finding(
@@ -160,6 +162,22 @@ def findings(run: RunRecord) -> tuple[Finding, ...]:
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _small_test(run: RunRecord) -> Finding | None:
+    """What a test part of few photos means, where no folds have made up for it."""
+    counts = run.data.counts.get("test", ()) if run.data else ()
+    score, settings = run.headline, run.plan.settings if run.plan else {}
+    if score is None or run.folds or min(counts, default=SMALL_SUPPORT) >= SMALL_SUPPORT:
+        return None
+    more = settings.get("folds_by", "")
+    return Finding(
+        term="confidence interval", severity="info",
+        evidence=f"{said.photos(sum(counts))} tested, {min(counts)} of the smallest class: "
+        f"{said.between(score.interval)}",
+        means="another such set of photos could give any figure in this interval",
+        try_next=f"{begin_anew(run)} {more}" if more else "test on more photos",
+    )  # fmt: skip
 
 
 def fewest(run: RunRecord) -> int:

@@ -9,9 +9,9 @@ from stroma.core.errors import RunError
 from stroma.core.records import Plan, RunRecord
 from stroma.core.runs import RUN_FILE, read_run, write_run
 from stroma.jobs import record as recording
-from stroma.jobs.features import Base, load_extractor
+from stroma.jobs.features import Base, FeatureTable, load_extractor
 from stroma.jobs.recipe import Recipe
-from stroma.jobs.train import Job, finish, read
+from stroma.jobs.train import Job, finish, read, share_chosen_by
 from stroma.jobs.watch import Watch
 from stroma.training.run_folder import RunFolder
 
@@ -63,8 +63,10 @@ def _job(plan: Plan, run: RunRecord, folder: Path, watch: Watch) -> Job:
             fix=f"bring the photos back, or begin anew: {recording.begin_anew(run)}",
         )
     where = f"{folder / RUN_FILE}: plan: settings"
-    if plan.road == "features":
+    features, count = plan.road == "features", given.get("folds", 0)
+    share = share_chosen_by(features=features)
+    folds = tuple(data.folds(count, seed=plan.seed, validation=share)) if count else ()
+    if features:
         base = Base.from_json(given, where=where)
-        return Job(plan, data, base, load_extractor(base, data))
-    recipe = Recipe.from_json(given, where=where)
-    return Job(plan, data, recipe)
+        return Job(plan, data, base, FeatureTable(base, load_extractor(base, data)), folds)
+    return Job(plan, data, Recipe.from_json(given, where=where), folds=folds)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from stroma.core.errors import RunError
 from stroma.core.runs import CHECKPOINTS_FOLDER
-from stroma.data import ImageData
+from stroma.data import ImageData, Part
 from stroma.jobs.recipe import Recipe, how_to_train, network, pupil
 from stroma.jobs.watch import Told, Watch
 from stroma.models import Model
@@ -18,6 +20,8 @@ from stroma.training import fitting
 from stroma.training.callbacks import Callback, Logs, copy_state
 from stroma.training.checkpoints import checkpoints
 from stroma.training.run_folder import RunFolder
+
+_BATCH = 64  # photos that are answered at once
 
 
 class KeepBest(Callback):
@@ -73,6 +77,15 @@ class Trained:
     model: Model
     best_epoch: int | None
     probabilities: bool = False
+
+    def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(first..last position, their (B, K) probabilities), batch by batch, in order."""
+        start = 0
+        for outputs in fitting.predict_batches(self.model, part.batches(_BATCH, shuffle=False)):
+            scores = torch.from_numpy(outputs)
+            shares = scores if self.probabilities else scores.softmax(1)
+            yield np.arange(start, start + len(shares)), shares.numpy()
+            start += len(shares)
 
 
 def train_recipe(

@@ -18,15 +18,15 @@ from stroma.data import ImageData, digits, images
 from stroma.data.facts import data_facts
 from stroma.data.images import natural_size
 from stroma.jobs import record as recording
-from stroma.jobs.features import Base, plan_features, train_features
-from stroma.jobs.judging import judge
+from stroma.jobs.features import Base, FeatureTable, fit_head, plan_features
+from stroma.jobs.folds import cross_validated, everything, plan_test
+from stroma.jobs.judging import Answering, Judged, judge
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.plan import LARGEST_SIDE, plan_scratch
 from stroma.jobs.recipe import Recipe
 from stroma.jobs.roads import Road, choose_road
 from stroma.jobs.scratch import Trained, train_recipe
 from stroma.jobs.watch import Watch
-from stroma.models import Model
 from stroma.network.design import design
 from stroma.package.artefact import Artefact
 from stroma.report import write_report
@@ -44,23 +44,51 @@ class Job:
         plan: What will be done.
         data: Read and split; the test part is closed.
         how: Settings of the road.
-        extractor: The pretrained base, on the road of features.
+        table: Features by the pretrained base, on the road of features.
+        folds: What the headline comes from; none of them: from the test part.
         seconds: How long reading and planning took.
     """
 
     plan: Plan
     data: ImageData
     how: Recipe | Base
-    extractor: Model | None = None
+    table: FeatureTable | None = None
+    folds: tuple[ImageData, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def learnt(self) -> ImageData:
+        """What the model that ships learns from: where folds are tested, from their photos too."""
+        if not self.folds:
+            return self.data
+        return everything(self.data, len(self.folds), validation=self.table is None)
 
     def train(self, run: RunFolder, watch: Watch) -> Trained:
         """Follow the plan, from the run's newest checkpoint where there is one."""
-        if isinstance(self.how, Base):
-            assert self.extractor is not None
-            return train_features(self.how, self.extractor, self.data, watch)
+        if self.table is not None:
+            return fit_head(self.table, self.learnt, watch).network()
+        return self._from_scratch(self.learnt, run, watch)
+
+    def judge(self, run: RunFolder, source: str, watch: Watch) -> Judged:
+        """The headline from the folds, each with a training of its own."""
+
+        def fit(fold: ImageData, place: RunFolder) -> Answering:
+            if self.table is not None:
+                return fit_head(self.table, fold, watch)
+            return self._from_scratch(fold, place, watch)
+
+        if self.table is not None:
+            self.table.of(self.learnt.train, watch)
+        judged = cross_validated(
+            fit, self.folds, source=source, folder=run.path, seed=self.plan.seed, watch=watch
+        )
+        # A look at the test part as first split would be one too many: its photos are learnt from
+        return dataclasses.replace(judged, test_reads=judged.test_reads + self.data.test.reads)
+
+    def _from_scratch(self, data: ImageData, run: RunFolder, watch: Watch) -> Trained:
+        assert isinstance(self.how, Recipe)
         watch.stage("training")
-        return train_recipe(self.how, self.data, run=run, device=self.device, watch=watch)
+        return train_recipe(self.how, data, run=run, device=self.device, watch=watch)
 
     @property
     def device(self) -> str:
@@ -81,14 +109,22 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch,
                 options.drop_empty)  # fmt: skip
     watch.data(facts_of(data, options.path), data.class_names)
+    testing = plan_test(options, data, validation=share_chosen_by(features=bool(road.bases)))
     if road.bases:
-        plan, base, extractor = plan_features(options, data, road, watch)
-        job = Job(plan, data, base, extractor)
+        plan, base, extractor = plan_features(options, data, road, watch, testing)
+        job = Job(plan, data, base, FeatureTable(base, extractor))
     else:
-        plan, recipe = plan_scratch(options, data, road, watch)
+        plan, recipe = plan_scratch(options, data, road, watch, testing)
         job = Job(plan, data, recipe)
     watch.plan(plan)
-    return dataclasses.replace(job, seconds=round(time.perf_counter() - began, 2))
+    folds = testing.folds if plan.settings["folds"] else ()
+    seconds = round(time.perf_counter() - began, 2)
+    return dataclasses.replace(job, folds=folds, seconds=seconds)
+
+
+def share_chosen_by(*, features: bool) -> float:
+    """Share of a fold that is its validation part: a head chooses by leave-one-out, without."""
+    return 0.0 if features else 0.15
 
 
 def _stored_size(
@@ -141,7 +177,7 @@ def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = N
         python=recording.python_of(options),
         resume_command=recording.resume_command(folder.path),
         versions=recording.versions(), machine=recording.machine(),
-        plan=job.plan, data=facts_of(job.data, options.path),
+        plan=job.plan, data=facts_of(job.learnt, options.path),
         class_names=tuple(job.data.class_names),
         seconds={"reading and planning": job.seconds},
     )  # fmt: skip
@@ -152,19 +188,24 @@ def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = N
 def finish(job: Job, folder: RunFolder, run: RunRecord, watch: Watch) -> RunRecord:
     """Everything after the plan: train, test once, save, report."""
     with _told(folder, run, watch):
-        baselines = PixelBaselines(job.data.train, len(run.class_names), seed=job.plan.seed)
-        began = time.perf_counter()
-        trained = job.train(folder, watch)
-        took = {"training": round(time.perf_counter() - began, 2)}
-        began = time.perf_counter()
-        judged = judge(trained, job.data, baselines, run.data.source if run.data else "",
-                       folder.path, watch)  # fmt: skip
-        took["test"] = round(time.perf_counter() - began, 2)
+        source = run.data.source if run.data else ""
+        clock = _Clock()
+        if job.folds:
+            judged = job.judge(folder, source, watch)
+            clock.note("folds")
+            trained = job.train(folder, watch)
+            clock.note("training")
+        else:
+            baselines = PixelBaselines(job.data.train, len(run.class_names), seed=job.plan.seed)
+            trained = job.train(folder, watch)
+            clock.note("training")
+            judged = judge(trained, job.data, baselines, source, folder.path, watch)
+            clock.note("test")
         run = dataclasses.replace(
             run, status="finished", headline=judged.headline, baselines=judged.baselines,
-            confusion=judged.confusion, best_epoch=trained.best_epoch,
-            test_reads=job.data.test.reads, layers=tuple(design(trained.model)),
-            seconds={**run.seconds, **took},
+            confusion=judged.confusion, best_epoch=trained.best_epoch, folds=judged.folds,
+            test_reads=judged.test_reads, layers=tuple(design(trained.model)),
+            seconds={**run.seconds, **clock.took},
             paths={"model": recording.MODEL_FILE, "report": REPORT_FILE},
         )  # fmt: skip
         run = dataclasses.replace(run, findings=recording.findings(run))
@@ -172,6 +213,19 @@ def finish(job: Job, folder: RunFolder, run: RunRecord, watch: Watch) -> RunReco
         write_run(folder.path, run)
         write_report(folder.path)
     return dataclasses.replace(run, predictions=judged.predictions, folder=folder.path)
+
+
+class _Clock:
+    """How long each stage took."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def note(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.took[stage] = round(now - self._since, 2)
+        self._since = now
 
 
 def artefact(trained: Trained, job: Job, run: RunRecord) -> Artefact:
@@ -184,6 +238,7 @@ def artefact(trained: Trained, job: Job, run: RunRecord) -> Artefact:
             "run": run.name, "created": run.created, "data": job.data.fingerprint,
             "versions": dict(run.versions), "weights": weights,
             "headline": run.headline.to_json() if run.headline else None,
+            "folds": len(run.folds),
         },
     )  # fmt: skip
 

@@ -24,6 +24,9 @@ class Watch:
     def stage(self, name: str) -> None:
         """A stage begins: "planning", "training", "features", "test"."""
 
+    def fold(self, number: int, count: int) -> None:
+        """Fold `number` of `count` begins; 0: they are over, what ships is trained next."""
+
     def progress(self, done: int, total: int, note: str = "") -> None:
         """How far the stage is; `note` says how it goes ("validation 81 %")."""
 

@@ -84,7 +84,10 @@ def verdict(run: RunRecord) -> str:
         return f"{state} after {reached} epoch{'' if reached == 1 else 's'}; not yet tested."
     right = round(score.value * score.count)
     photos = "photo" if score.count == 1 else "photos"
-    return f"Right on {right:,} of {score.count:,} {photos} it had never seen."
+    told = f"Right on {right:,} of {score.count:,} {photos}"
+    if run.folds:
+        return f"{told}, each tested by a network that had never seen it."
+    return f"{told} it had never seen."
 
 
 def best_baseline(run: RunRecord) -> Score | None:
