@@ -22,6 +22,7 @@ _NAMES = {  # public name -> the module that defines it
     "Model": "stroma.models",
     "Sequential": "stroma.models",
     "fit": "stroma.models",
+    "finetune": "stroma.transfer",
     **dict.fromkeys(("constant", "zeros", "ones", "shape", "rank", "one_hot"), "stroma.ops"),
     "set_random_seed": "stroma.core.seeds",
 }

@@ -10,25 +10,36 @@ from typing import Any
 from stroma.transfer.baseline import PixelBaselines
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
 from stroma.transfer.features import features
+from stroma.transfer.finetune import Finetuned, GradualUnfreezing, finetune
+from stroma.transfer.forgetting import EWC, CoTuning, LwF, Replay
 from stroma.transfer.heads import (
     CosineHead,
+    ElasticNetHead,
     Head,
     HeadChoice,
     HeadScore,
     LDAHead,
     LeaveOneOut,
+    LinearSVMHead,
     LogisticHead,
     NearestMeanHead,
+    NeighboursHead,
+    RandomProjectionHead,
+    RBFSVMHead,
     RidgeHead,
     choose_head,
 )
 from stroma.transfer.moments import Moments
+from stroma.transfer.penalties import BSS, L2SP
 from stroma.transfer.road import Transferred, transfer
 
 __all__ = [
     "transfer", "Transferred", "feature_extractor", "features", "preprocess", "with_head",
     "Head", "choose_head", "HeadChoice", "HeadScore", "LeaveOneOut",
     "RidgeHead", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
+    "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",
+    "finetune", "Finetuned", "GradualUnfreezing",
+    "L2SP", "BSS", "EWC", "LwF", "CoTuning", "Replay",
     "Moments", "PixelBaselines",
 ]  # fmt: skip
 
