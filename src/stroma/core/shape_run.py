@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from stroma.core.axes import Shape
+from stroma.core.meta_kernels import spare_the_compiler
 
 # Highly composite and far apart: an unknown size survives many strides, and still differs after.
 BATCH_PROBES = (240, 480)
@@ -62,6 +63,7 @@ class _MetaTwins(TorchFunctionMode):
 @contextmanager
 def shape_run() -> Iterator[None]:
     """Run the body on meta twins, without gradients and without a trace."""
+    spare_the_compiler()
     _state.depth = getattr(_state, "depth", 0) + 1
     try:
         with torch.no_grad(), torch.device("meta"), _MetaTwins():
