@@ -236,9 +236,14 @@ class Model(Savable):
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """Loss and metrics over data, in float32: a float, a list, or a dict by name."""
+        """Loss and metrics over data, in float32: a float, a list, or a dict by name.
+
+        `verbose` is 0 (silent), 1 or "auto" (a line that moves in a terminal) or 2 (one line).
+        """
         data = as_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
-        results = fitting.evaluate_data(self, self._require_compiled(), data, callbacks=callbacks)
+        results = fitting.evaluate_data(
+            self, self._require_compiled(), data, callbacks=callbacks, verbose=verbose
+        )
         if return_dict:
             return results
         ordered = [results[key] for key in self.metrics_names if key in results]
@@ -252,9 +257,12 @@ class Model(Savable):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """Outputs as NumPy arrays, in float32, each batch moved to host memory as it comes."""
+        """Outputs as NumPy arrays, in float32, each batch moved to host memory as it comes.
+
+        `verbose` is 0 (silent), 1 or "auto" (a line that moves in a terminal) or 2 (one line).
+        """
         data = as_batches(x, batch_size=batch_size, steps=steps)
-        return fitting.predict(self, data, callbacks=callbacks)
+        return fitting.predict(self, data, callbacks=callbacks, verbose=verbose)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch, as NumPy arrays."""

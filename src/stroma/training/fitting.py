@@ -25,7 +25,7 @@ from stroma.training.callbacks import Callback, Hooks
 from stroma.training.loop import Settings, evaluate, forward, to_device, train
 from stroma.training.objective import Objective
 from stroma.training.precision import Precision, choose_precision
-from stroma.training.progress import ProgressLine
+from stroma.training.progress import PassLine, ProgressLine, progress
 from stroma.training.run_folder import RunFolder
 from stroma.training.state import History, State
 
@@ -145,8 +145,7 @@ def fit(
     precision = str(saved["precision"]) if saved else compiled.precision  # a plan is obeyed
     settings = _settings(module, compiled, first, layout, validation_freq, precision)
     listeners = as_listeners(callbacks)
-    if verbose not in (0, "0", False):
-        listeners.append(ProgressLine(2 if verbose == 2 else 1, len(data)))
+    listeners += progress(ProgressLine, verbose, len(data), owner="fit")
     state = State(
         module, compiled.optimizer, compiled.objective, seed=seed, epoch=initial_epoch,
         epochs=check_int("epochs", epochs, owner="fit", minimum=0), callbacks=listeners,
@@ -272,12 +271,14 @@ def evaluate_data(
     *,
     layout: str | None = None,
     callbacks: Any = None,
+    verbose: str | int = 0,
 ) -> dict[str, float]:
     """Loss and metrics of a module over batches, in float32."""
+    listeners = as_listeners(callbacks)
+    listeners += progress(PassLine, verbose, len(data), owner="evaluate")
     state = State(
-        module, compiled.optimizer, compiled.objective, seed=0, epochs=0,
-        callbacks=as_listeners(callbacks),
-    )  # fmt: skip
+        module, compiled.optimizer, compiled.objective, seed=0, epochs=0, callbacks=listeners
+    )
     _attach(state)
     return evaluate(state, data, Settings(device=device_of(module), layout=layout))
 
@@ -298,10 +299,17 @@ def predict_batches(
 
 
 def predict(
-    module: nn.Module, data: Batches, *, layout: str | None = None, callbacks: Any = None
+    module: nn.Module,
+    data: Batches,
+    *,
+    layout: str | None = None,
+    callbacks: Any = None,
+    verbose: str | int = 0,
 ) -> Any:
     """All outputs, joined along the first axis."""
-    state = State(module, None, None, seed=0, epochs=0, callbacks=as_listeners(callbacks))
+    listeners = as_listeners(callbacks)
+    listeners += progress(PassLine, verbose, len(data), owner="predict")
+    state = State(module, None, None, seed=0, epochs=0, callbacks=listeners)
     _attach(state)
     hooks = Hooks(state.callbacks)
     parts: list[list[np.ndarray]] = []
