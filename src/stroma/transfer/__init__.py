@@ -1,6 +1,6 @@
 """From a pretrained network to a classifier: cached features, a head in closed form, baselines.
 
-The room is also its main function: `stroma.transfer(base, data)` is `transfer.road.transfer`.
+The room is also its main function: `stroma.transfer(base, data)` is `transfer.ladder.transfer`.
 """
 
 import sys
@@ -29,12 +29,12 @@ from stroma.transfer.heads import (
     RidgeHead,
     choose_head,
 )
+from stroma.transfer.ladder import Rung, Transferred, transfer
 from stroma.transfer.moments import Moments
 from stroma.transfer.penalties import BSS, L2SP
-from stroma.transfer.road import Transferred, transfer
 
 __all__ = [
-    "transfer", "Transferred", "feature_extractor", "features", "preprocess", "with_head",
+    "transfer", "Transferred", "Rung", "feature_extractor", "features", "preprocess", "with_head",
     "Head", "choose_head", "HeadChoice", "HeadScore", "LeaveOneOut",
     "RidgeHead", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",

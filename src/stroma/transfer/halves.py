@@ -74,7 +74,7 @@ class Halves:
         """What training is given of a part: itself, or its maps at the boundary."""
         if self.below is None:
             return part
-        return self.below.predict(part.batches(64, shuffle=False))
+        return self.below.predict(part, batch_size=64, verbose=0)
 
     def scorer(self, part: Part) -> Callable[[], tuple[float, float]]:
         """A function that gives accuracy and cross-entropy of `tuned`, as it is, on a part."""
@@ -83,7 +83,7 @@ class Halves:
         given = self.inputs_of(part)
 
         def score() -> tuple[float, float]:
-            answers = self.tuned.predict(given, batch_size=64)
+            answers = self.tuned.predict(given, batch_size=64, verbose=0)
             return accuracy_and_loss(as_probabilities(answers), part.labels)
 
         return score

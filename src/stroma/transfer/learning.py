@@ -72,7 +72,8 @@ def learn(halves: Halves, data: ImageData, recipe: Recipe) -> History:
         if second
         else _plain(halves, data.train)
     )
-    first = halves.tuned.predict(fed.x[:2] if second or halves.cached else fed.x.take(slice(2)))
+    few = fed.x[:2] if second or halves.cached else fed.x.take(slice(2))
+    first = halves.tuned.predict(few, verbose=0)
     loss = SparseCategoricalCrossentropy(from_logits=not are_probabilities(first))
     trained.compile(
         _paced(recipe, fed.rows),

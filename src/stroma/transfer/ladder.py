@@ -1,0 +1,304 @@
+"""The ladder from a pretrained base to a classifier: each rung dearer, and taken where it pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stroma.core.checks import check_number, check_positive_int
+from stroma.core.errors import GraphError, ShapeError
+from stroma.core.plain import Record
+from stroma.core.preprocessing import Preprocessing
+from stroma.core.records import Score
+from stroma.data import ImageData, Part
+from stroma.models import Model
+from stroma.transfer.compose import feature_extractor, with_head
+from stroma.transfer.features import features
+from stroma.transfer.finetune import Finetuned, finetune
+from stroma.transfer.heads.choose import choose_head
+from stroma.transfer.heads.head import Head
+from stroma.transfer.heads.ridge import RidgeHead
+from stroma.transfer.stages import Stage, layer_at, split, stages
+
+_FEWEST_EPOCHS = 3  # fewer move too little to be worth the wait
+_BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rung(Record):
+    """One way to a classifier, and what it gave.
+
+    Args:
+        name: "features + ridge", "head: lda", "tuned from layer4.0.conv1 on", "tuned whole".
+        seconds: That it took, beyond the rungs before; of one that was left out, what it needs.
+        score: Accuracy on validation; None: left out.
+        epochs: Of tuning.
+        chosen: Whether the model that ships stands on it.
+        left_out: Why it was not tried.
+    """
+
+    name: str
+    seconds: float
+    score: Score | None = None
+    epochs: int = 0
+    chosen: bool = False
+    left_out: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transferred:
+    """What `transfer` made. `str()` of it is the table of rungs.
+
+    Args:
+        model: Pictures 0 to 255 (B, H, W, C) -> probabilities (B, K).
+        extractor: The part of `model` below the head, for `features` of other parts.
+        head: The best head on the frozen features, fitted on train and validation together; `model`
+            ends in it unless it was tuned.
+        validation: Accuracy on validation of the chosen rung, fitted on train alone. Where rungs
+            were compared it is a little too good: the test part is for the headline.
+        rungs: All that were tried or left out, in order.
+        tuned: What fine-tuning gave, where that was chosen.
+    """
+
+    model: Model
+    extractor: Model
+    head: Head
+    validation: Score
+    rungs: tuple[Rung, ...] = ()
+    tuned: Finetuned | None = None
+
+    def __str__(self) -> str:
+        return "\n".join(_told(rung) for rung in self.rungs)
+
+
+def transfer(
+    base: nn.Module,
+    data: ImageData,
+    *,
+    budget: float | None = None,
+    head: str | Head | Sequence[str | Head] = "ridge",
+    epochs: int = 10,
+    layer: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    precision: str = "auto",
+    device: str = "auto",
+    cache: bool = True,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Transferred:
+    """A classifier from a pretrained base: as far up the ladder as pays on validation.
+
+    1. Features once, cached, and a ridge head in closed form. 2. With `head="auto"` the best of all
+    heads. 3. With a budget, the last stage is tuned on kept maps; 4. then all stages, each as far
+    as the time left allows. The rung that does best on validation ships, the cheaper one of
+    equals. A head is then solved on train and validation together; a tuned model has seen train
+    alone, and `base` holds its weights. Otherwise `base` is as it was. The test part is not
+    touched.
+
+    Args:
+        base: Network without its head, such as `zoo.squeezenet1_1(weights, include_top=False)`.
+        data: Pictures of the size that `base` takes: `data.images(path, size=...)`.
+        budget: Seconds for everything, > 0; fine-tuning is begun only where the machine's measured
+            pace says that it fits. None: no fine-tuning.
+        head: "ridge", "auto", or what `choose_head` takes.
+        epochs: Most epochs of tuning, >= 1.
+        layer, preprocessing, precision, device, cache: As in `features`.
+        seed: Of tuning.
+        progress: Called with (part, done, total) while pictures go through the base.
+    Raises: ShapeError: the pictures have another size than the base takes.
+        ArgumentError: a number out of its range.
+    Example:
+        >>> from stroma import layers
+        >>> from stroma.data import digits
+        >>> x = layers.Input((8, 8, 1))
+        >>> result = transfer(Model(x, layers.Flatten()(layers.Conv2D(8, 3)(x))), digits())
+        >>> [rung.name for rung in result.rungs if rung.chosen]
+        ['features + ridge']
+
+    Reference: the order of the rungs: Kumar et al. 2022 (a probe first, then tuning from it).
+    """
+    began = time.perf_counter()
+    check_positive_int("epochs", epochs, owner="transfer")
+    if budget is not None:
+        check_number("budget", budget, owner="transfer", minimum=0, exclusive=True)
+    extractor = feature_extractor(
+        base, layer=layer, preprocessing=preprocessing, input_shape=_shape(base, data)
+    )
+
+    def of(name: str, part: Part) -> np.ndarray:
+        told = (lambda done, total: progress(name, done, total)) if progress else None
+        return features(
+            extractor, part, precision=precision, device=device, cache=cache, progress=told
+        )
+
+    classes, labels = len(data.class_names), data.train.labels
+    train, validation = of("train", data.train), of("validation", data.validation)
+    heads: list[Head] = [RidgeHead().fit(train, labels, classes)]
+    rungs = [_head_rung("features + ridge", heads[0], validation, data.validation, began)]
+    if head != "ridge":
+        start = time.perf_counter()
+        found = choose_head(train, labels, classes, head, seed=seed).head
+        if found.name != heads[0].name:
+            heads.append(found)
+            name = f"head: {found.name}"
+            rungs.append(_head_rung(name, found, validation, data.validation, start))
+    at, tuned = _best(rungs), None
+    best = heads[at]
+    if budget is not None:
+        climb = _Climb(extractor, data, began + budget, epochs, precision, device, seed)
+        more, tuned = climb.on(rungs[at])
+        rungs += more
+        at = _best(rungs)
+    rungs[at] = replace(rungs[at], chosen=True)
+    both = np.concatenate([train, validation]), np.concatenate([labels, data.validation.labels])
+    final = best.fit(*both, classes)
+    score = rungs[at].score
+    assert score is not None
+    return Transferred(
+        model=tuned.model if tuned else with_head(extractor, final.as_layers()),
+        extractor=extractor, head=final, validation=score, rungs=tuple(rungs), tuned=tuned,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Climb:
+    """The rungs of fine-tuning, while there is time."""
+
+    extractor: Model
+    data: ImageData
+    deadline: float  # by time.perf_counter
+    epochs: int
+    precision: str
+    device: str
+    seed: int
+
+    def on(self, best: Rung) -> tuple[list[Rung], Finetuned | None]:
+        """The rungs beyond `best`, and the tuned model where one of them is better.
+
+        The weights of the base end as those of the best, or as they were.
+        """
+        rungs: list[Rung] = []
+        kept: Finetuned | None = None
+        weights = self._weights()
+        first = {key: value.clone() for key, value in weights.items()}
+        held = first
+        for name, until in self._starts():
+            self.extractor.load_state_dict(first)
+            rung, tuned = self._try(name, until)
+            rungs.append(rung)
+            if tuned is not None and _value(rung) > _value(best):
+                best, kept = rung, tuned
+                held = {key: value.clone() for key, value in self._weights().items()}
+        self.extractor.load_state_dict(held)
+        return rungs, kept
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {key: value.detach() for key, value in self.extractor.state_dict().items()}
+
+    def _starts(self) -> list[tuple[str, Stage | None]]:
+        """The last stage that learns, then everything."""
+        try:
+            learning = stages(self.extractor)
+        except GraphError:  # a module of unknown inside is tuned as one
+            learning = []
+        whole: list[tuple[str, Stage | None]] = [("tuned whole", None)]
+        if len(learning) < 2:
+            return whole
+        return [(f"tuned from {learning[-1].start} on", learning[-1]), *whole]
+
+    def _try(self, name: str, stage: Stage | None) -> tuple[Rung, Finetuned | None]:
+        began = time.perf_counter()
+        pace = self._pace(stage)
+        left = self.deadline - time.perf_counter()
+        fitting = min(self.epochs, int((left - pace.once) / pace.epoch))
+        if fitting < min(_FEWEST_EPOCHS, self.epochs):
+            needs = pace.once + min(_FEWEST_EPOCHS, self.epochs) * pace.epoch
+            why = f"needs {needs:.0f} s, {max(left, 0):.0f} s are left"
+            return Rung(name=name, seconds=needs, left_out=why), None
+        tuned = finetune(
+            self.extractor, self.data, until=stage.start if stage else None, epochs=fitting,
+            batch_size=_BATCH, precision=self.precision, device=self.device, seed=self.seed,
+        )  # fmt: skip
+        seconds = time.perf_counter() - began
+        return Rung(name=name, seconds=seconds, score=tuned.validation, epochs=fitting), tuned
+
+    def _pace(self, stage: Stage | None) -> _Pace:
+        """Seconds of the maps and averages, once, and of an epoch: one batch each, timed."""
+        inputs = torch.zeros(_BATCH, *self.data.shape, device=_device(self.extractor))
+        photos = len(self.data.train) + len(self.data.validation)
+        below, above = (None, self.extractor)
+        if stage is not None:
+            below, above = split(self.extractor, layer_at(self.extractor, stage.start))
+        maps = 0.0
+        if below is not None:
+            with torch.no_grad():
+                maps = _timed(lambda: below(inputs)) * photos / _BATCH
+                inputs = below(inputs)
+        with torch.no_grad():
+            forward = _timed(lambda: above(inputs)) / _BATCH
+        step = _timed(lambda: above(inputs).sum().backward()) / _BATCH
+        for weight in above.parameters():
+            weight.grad = None
+        averages = 12 * forward * len(self.data.validation)  # the start, and every alpha
+        return _Pace(1.2 * (maps + averages), 1.2 * step * len(self.data.train))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    once: float
+    epoch: float
+
+
+def _timed(run: Callable[[], Any]) -> float:
+    run()  # the first call allocates
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return max(time.perf_counter() - start, 1e-6)
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((p.device for p in module.parameters()), torch.device("cpu"))
+
+
+def _head_rung(name: str, head: Head, found: np.ndarray, part: Part, start: float) -> Rung:
+    right = int((head.predict(found) == part.labels).sum()) if len(part) else 0
+    score = Score.of("validation accuracy", right, len(part))
+    return Rung(name=name, seconds=time.perf_counter() - start, score=score)
+
+
+def _value(rung: Rung) -> float:
+    return rung.score.value if rung.score is not None else -1.0
+
+
+def _best(rungs: Sequence[Rung]) -> int:
+    """The first of those that do best: it is the cheapest."""
+    return max(range(len(rungs)), key=lambda at: (_value(rungs[at]), -at))
+
+
+def _told(rung: Rung) -> str:
+    mark = "->" if rung.chosen else "  "
+    if rung.score is None:
+        return f"{mark} {rung.name:32} left out: {rung.left_out}"
+    interval = rung.score.interval
+    span = f"  {interval.low:6.1%} to {interval.high:6.1%}" if interval else ""
+    return f"{mark} {rung.name:32} {rung.score.value:7.2%}{span}  {rung.seconds:7.1f} s"
+
+
+def _shape(base: nn.Module, data: ImageData) -> tuple[int, int, int]:
+    wanted = base.input_shape[1:] if isinstance(base, Model) and base.inputs else data.shape
+    if any(own not in (None, given) for own, given in zip(wanted, data.shape)):
+        raise ShapeError(
+            f"the pictures are {data.shape}, the base takes {tuple(wanted)}",
+            where="transfer(base, data)",
+            why="a network sees things at the size it was trained on",
+            fix=f"data.images(path, size={tuple(wanted[:2])})",
+        )
+    return data.shape
