@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from stroma import layers
+from stroma import layers, models
 from stroma.core import dtypes
 from stroma.core.errors import ArgumentError, ArgumentTypeError, GraphError, ShapeError
 from stroma.core.layer import Layer
@@ -383,3 +383,39 @@ def test_constants_and_aranges_inside_a_layer():
     network = Network(entry, Positions()(entry))
     assert network.output_shape == (None, None)
     assert network(torch.zeros(1, 3)).tolist() == [[1.0, 2.0, 3.0]]
+
+
+# super().__init__() that is not called
+
+
+def _forgetting(base, line):
+    """A subclass of `base` whose `__init__` has this one line."""
+    names = {"base": base, "layers": layers, "torch": torch}
+    exec(
+        f"class Mine(base):\n def __init__(self):\n  {line}\n def call(self, x):\n  return x", names
+    )
+    return names["Mine"]
+
+
+@pytest.mark.parametrize("base", [layers.Layer, models.Model, models.Sequential])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pass",
+        "self.size = 3",
+        "self.dense = layers.Dense(3)",
+        "self.blocks = [layers.Dense(3)]",
+        "self.scale = torch.nn.Parameter(torch.ones(3))",
+        "self.scale = self.add_weight(3)",
+        "self.dense = layers.Dense(3); super(Mine, self).__init__()",
+    ],
+)
+def test_a_forgotten_super_init_is_named(base, line):
+    with pytest.raises(RuntimeError, match=r"Mine.__init__ does not call super\(\).__init__\(\)"):
+        _forgetting(base, line)()
+
+
+def test_other_attribute_errors_before_super_init_stay_what_they_are():
+    with pytest.raises(AttributeError, match="'int' object has no attribute 'nothing'"):
+        _forgetting(layers.Layer, "(3).nothing")()
+    assert _forgetting(layers.Layer, "self.size = 3; super(Mine, self).__init__()")().size == 3

@@ -31,6 +31,9 @@ class Configurable:
         if "__init__" in cls.__dict__:
             cls.__init__ = _noting_arguments(cls, cls.__dict__["__init__"])  # type: ignore[method-assign]
 
+    def _check_initialized(self, error: AttributeError | None = None) -> None:
+        """Called after `__init__`, and when it failed for want of an attribute."""
+
     def arguments(self) -> dict[str, Any]:
         """The arguments as given, defaults filled in, of the most derived class."""
         return dict(self._noted(type(self)))
@@ -81,7 +84,13 @@ def _noting_arguments(cls: type, init: Any) -> Any:
             else:
                 values[name] = list(value) if kind is inspect.Parameter.VAR_POSITIONAL else value
         noted[cls] = values
-        init(self, *args, **kwargs)
+        try:
+            init(self, *args, **kwargs)
+        except AttributeError as error:
+            self._check_initialized(error)
+            raise
+        if cls is type(self):
+            self._check_initialized()
 
     return noting_init
 

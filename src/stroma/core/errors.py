@@ -74,6 +74,10 @@ class RunError(StromaError, RuntimeError):
     """A run cannot be made, continued or finished."""
 
 
+class NotInitializedError(StromaError, RuntimeError):
+    """A subclass does not call `super().__init__()`."""
+
+
 class NotDefinedError(StromaError, NotImplementedError):
     """A subclass lacks a method that it must define."""
 

@@ -17,7 +17,7 @@ from stroma.core.call_spec import CallSpec, read_call
 from stroma.core.casting import call_mixed, cast_inputs
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypePolicy, as_policy, dtype_name
-from stroma.core.errors import GraphError
+from stroma.core.errors import GraphError, NotInitializedError
 from stroma.core.layer_options import (
     BaseOptions,
     LayerOptions,
@@ -110,6 +110,18 @@ class Layer(Configurable, LayerWeights):
         self._nodes: list[Node] = []
         self._build_shape: Any = None
         self.declared_batch_shape = declared_batch_shape(options)
+
+    def _check_initialized(self, error: AttributeError | None = None) -> None:
+        if "_nodes" in self.__dict__:
+            return
+        if error is None or error.obj is self or "Module.__init__" in str(error):
+            kind = type(self).__name__
+            raise NotInitializedError(
+                f"{kind}.__init__ does not call super().__init__() first",
+                where=f"class {kind}",
+                why="the layer's weights, sublayers and name have no place to be kept in before",
+                fix="super().__init__() as the first line of __init__",
+            ) from error
 
     # Identity
 
