@@ -14,21 +14,29 @@ from stroma.core.errors import ArgumentError
 from stroma.core.plain import Record
 from stroma.core.registry import Registry
 from stroma.transfer.heads.discriminant import LDAHead
+from stroma.transfer.heads.elastic_net import ElasticNetHead
 from stroma.transfer.heads.head import ClassWeight, Head, check_samples
 from stroma.transfer.heads.logistic import LogisticHead
+from stroma.transfer.heads.neighbours import NeighboursHead
+from stroma.transfer.heads.projection import RandomProjectionHead
 from stroma.transfer.heads.prototypes import CosineHead, NearestMeanHead
 from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import TARGETS, Target, difference, estimate
+from stroma.transfer.heads.svm import LinearSVMHead, RBFSVMHead
 
 kinds: Registry[type[Head]] = Registry("head")
 for _kind in (
-    RidgeHead, LDAHead, NearestMeanHead, CosineHead, LogisticHead,
+    RidgeHead, LDAHead, NearestMeanHead, CosineHead, LogisticHead, LinearSVMHead, RBFSVMHead,
+    ElasticNetHead, NeighboursHead, RandomProjectionHead,
 ):  # fmt: skip
     kinds.register(_kind.name)(_kind)
 
-# In this order a tie goes to the first. Above this many multiplications (some five seconds on two
-# cores) a head costs more than it is likely to gain: the rule is fixed, so a choice repeats.
-_AUTO = ("ridge", "lda", "nearest_mean", "cosine", "logistic")
+# In this order a tie goes to the first. Above this much work (some ten seconds on one core) a head
+# costs more than it is likely to gain: the rule is fixed, so a choice repeats on any machine.
+_AUTO = (
+    "ridge", "lda", "nearest_mean", "cosine", "logistic", "elastic_net", "random_projection",
+    "neighbours", "linear_svm", "rbf_svm",
+)  # fmt: skip
 _MOST_WORK = 1e11
 
 

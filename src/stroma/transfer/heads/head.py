@@ -29,7 +29,7 @@ class Samples:
     Args:
         x: (N, D) features as they came (float32, or a memory map).
         y: (N,) int64 class indices.
-        weight: (N,) float64, mean 1.
+        weight: (N,) float64 above 0, mean 1.
         classes: Number K of classes.
         target: What settings are chosen by.
         seed: Of folds and projections.
@@ -131,17 +131,18 @@ class Head(ABC):
         self.classes = check_int("classes", classes, owner=owner, minimum=2)
         x, y = check_samples(features, labels, self.classes, owner=owner)
         weight = _weights(y, self.classes, self.class_weight, sample_weight, owner)
-        whole = Samples(x, y, weight, self.classes, self.target, self.seed)
-        samples, present = whole.part(np.arange(len(y))) if len(np.unique(y)) < classes else (
-            whole, np.arange(classes)
-        )  # fmt: skip
+        samples = Samples(x, y, weight, self.classes, self.target, self.seed)
+        counted, present = weight > 0, np.unique(y)
+        if len(present) < self.classes or not counted.all():
+            samples, present = samples.part(np.flatnonzero(counted))
         solution, held_out = self._solve(samples)
         if len(present) < self.classes:
             solution = solution.spread(present, self.classes)
-            held_out = _spread(held_out, present, self.classes)
-        self._solution, self.held_out = solution, held_out  # (N, K)
-        self.calibrate(held_out, y, weight)
-        return self
+        self._solution, self.held_out = solution, np.empty((len(y), self.classes))
+        self.held_out[counted] = _spread(held_out, present, self.classes)
+        if not counted.all():  # they taught nothing, so what was fitted has not seen them
+            self.held_out[~counted] = solution.decision(x[~counted])
+        return self.calibrate(self.held_out, y, weight)
 
     @abstractmethod
     def _solve(self, samples: Samples) -> tuple[Solution, np.ndarray]:
@@ -308,7 +309,7 @@ def _weights(
             why="it could not be learnt",
             fix="leave these samples out",
         )
-    scaled: np.ndarray = weight / weight.mean()
+    scaled: np.ndarray = weight / weight[weight > 0].mean()
     return scaled
 
 
