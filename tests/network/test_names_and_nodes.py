@@ -13,7 +13,7 @@ import torch
 
 from oracle import keras
 from stroma import layers, models
-from stroma.core.errors import ArgumentError, GraphError
+from stroma.core.errors import ArgumentError, GraphError, ShapeError
 from stroma.core.names import check_name
 
 NAMES = ["größe", "слой_1", "層", "größe", "कक्षा", "ﬂag", "größe.innen", "größe-x"]
@@ -106,3 +106,20 @@ def test_asking_for_a_shape_changes_nothing() -> None:
     layer.compute_output_shape((None, 4))
     assert layer.output is first
     assert [node.outputs for node in layer._nodes] == [first, latest]
+
+
+def test_the_table_of_what_fits_tells_layers_apart():
+    large, small = layers.Input((8,)), layers.Input((6,))
+    second = layers.Dense(4)
+    left = second(layers.Dense(6)(small))
+    with pytest.raises(ShapeError) as caught:
+        layers.Add()([layers.Dense(3)(large), left])
+    rows = [line.split() for line in caught.value.where.splitlines()[1:]]
+    assert [(row[0], " ".join(row[2:])) for row in rows] == [
+        ("input_layer", "(None, 8)"),
+        ("input_layer_1", "(None, 6)"),
+        ("dense", "(None, 6)"),
+        ("dense_1", "(None, 4)"),
+        ("dense_2", "(None, 3)"),
+        ("add", "does not fit"),
+    ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_flatten
 
 from stroma.core.axes import Shape, shape_text
 from stroma.core.errors import ShapeError, StromaError
+from stroma.core.names import numbered
 from stroma.core.shape_run import in_shape_run
+from stroma.core.symbolic import Node, is_symbolic
 
 
 def advice(given: Shape, wanted: Shape) -> tuple[str, str] | None:
@@ -58,6 +61,45 @@ def explain_misfit(
         why=why,
         fix=fix,
     ) from error
+
+
+def tell_what_fits(error: StromaError, layer: Any, args: tuple[Any, ...]) -> None:
+    """Put the layers that work, then the one that does not, into an error's `where`."""
+    given = [leaf for leaf in tree_flatten(args)[0] if is_symbolic(leaf)]
+    nodes: dict[int, Node] = {}
+    waiting = list(given)
+    while waiting:
+        node = waiting.pop().node
+        if node.index not in nodes:
+            nodes[node.index] = node
+            waiting += node.inputs()
+    if len(nodes) < 2 or "\n" in error.where:  # nothing to tell, or told by a network inside
+        return
+    names = _Names()
+    rows = [
+        (names.label(node.target, node.label()), shape_text(node.outputs.shape))
+        for _, node in sorted(nodes.items())
+        if is_symbolic(node.outputs)
+    ]
+    rows.append((names.label(layer, f"{layer.name} ({type(layer).__name__})"), "does not fit"))
+    width = max(len(label) for label, _ in rows)
+    lines = [f"    {label.ljust(width)}  {shape}" for label, shape in rows]
+    error.where = "\n".join([f"{error.where}, after the layers that fit:".lstrip(", "), *lines])
+
+
+class _Names:
+    """Labels of layers, those of different layers told apart as their network would number them."""
+
+    def __init__(self) -> None:
+        self._by_layer: dict[int, str] = {}
+
+    def label(self, target: Any, label: str) -> str:
+        name = getattr(target, "name", None)
+        if not isinstance(name, str):
+            return label
+        if id(target) not in self._by_layer:
+            self._by_layer[id(target)] = numbered(name, self._by_layer.values())
+        return f"{self._by_layer[id(target)]} ({type(target).__name__})"
 
 
 _CHANNELS_FIRST = (

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from stroma.core.errors import StromaError
 from stroma.core.masks import UNSET, add_argument_masks, attach_masks, symbolic_masks
+from stroma.core.misfit import tell_what_fits
 from stroma.core.shape_run import probes
 from stroma.core.symbolic import (
     Node,
     SymbolicTensor,
     finish,
     is_symbolic,
-    tell_what_fits,
 )
 
 if TYPE_CHECKING:

@@ -356,29 +356,6 @@ def symbolic_outputs(node: Node, first: Any, second: Any) -> Any:
     return made if type(first) is list else tuple(made)
 
 
-def tell_what_fits(error: StromaError, layer: Any, args: tuple[Any, ...]) -> None:
-    """Put the layers that work, then the one that does not, into an error's `where`."""
-    given = [leaf for leaf in tree_flatten(args)[0] if is_symbolic(leaf)]
-    nodes: dict[int, Node] = {}
-    waiting = list(given)
-    while waiting:
-        node = waiting.pop().node
-        if node.index not in nodes:
-            nodes[node.index] = node
-            waiting += node.inputs()
-    if len(nodes) < 2 or "\n" in error.where:  # nothing to tell, or told by a network inside
-        return
-    rows = [
-        (nodes[index].label(), shape_text(nodes[index].outputs.shape))
-        for index in sorted(nodes)
-        if is_symbolic(nodes[index].outputs)
-    ]
-    rows.append((f"{layer.name} ({type(layer).__name__})", "does not fit"))
-    width = max(len(label) for label, _ in rows)
-    lines = [f"    {label.ljust(width)}  {shape}" for label, shape in rows]
-    error.where = "\n".join([f"{error.where}, after the layers that fit:".lstrip(", "), *lines])
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
