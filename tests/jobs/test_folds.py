@@ -15,7 +15,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from stroma.core.errors import ArgumentError, DataError
-from stroma.core.runs import read_run
+from stroma.core.runs import read_run, write_run
 from stroma.data import arrays
 from stroma.jobs import TrainOptions, Watch, prepare, resume, train
 from stroma.jobs import features as road_of_features
@@ -107,6 +107,10 @@ def test_heads_in_folds_are_those_of_a_loop_by_hand(tmp_path, monkeypatch):
             predicted, probability = said.pop(str(photos / name))
             assert predicted == row.argmax() and probability == pytest.approx(row.max(), abs=1e-3)
     assert not said
+    record = read_run(run.folder)
+    write_run(run.folder, dataclasses.replace(record, status="interrupted"))
+    (run.folder / "folds" / "4" / "fold.json").unlink()  # as if it had been stopped there
+    assert resume(run.folder).headline == run.headline
     assert run.data.counts == {"train": (12, 12, 12), "validation": (0, 0, 0), "test": (0, 0, 0)}
     whole = job.learnt.train
     head = RidgeHead().fit(
