@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 
 from stroma.models import Model
@@ -10,7 +11,12 @@ from stroma.zoo.weights import resolve_weights
 
 
 def load_pretrained(
-    model: Model, architecture: str, weights: str | PathLike[str] | None, *, head: str
+    model: Model,
+    architecture: str,
+    weights: str | PathLike[str] | None,
+    *,
+    head: str,
+    rename: Callable[[str], str] | None = None,
 ) -> Model:
     """`model` with the weights loaded, and with what belongs to them: how pictures are prepared.
 
@@ -22,6 +28,7 @@ def load_pretrained(
         architecture: Its builder's name, for names in the table of weights.
         weights: A path, a name (`stroma.zoo.weights`), or None for none.
         head: How the names of its classifier head start; it may differ from the file's.
+        rename: From a name in the file to the network's, where files have older names.
 
     Raises:
         WeightsError: the weights were not found, or do not fit.
@@ -30,9 +37,10 @@ def load_pretrained(
     if weights is None:
         return model
     found = resolve_weights(architecture, weights)
-    model.load_report = load_into(
-        model, read_weights(found.path), head=head, source=str(found.path)
-    )
+    given = read_weights(found.path)
+    if rename is not None:
+        given = {rename(name): tensor for name, tensor in given.items()}
+    model.load_report = load_into(model, given, head=head, source=str(found.path))
     model.pretrained = found
     model.preprocessing = found.preprocessing
     return model

@@ -12,32 +12,31 @@ the paper's placement, with Keras' names.
 from __future__ import annotations
 
 from collections.abc import Callable
-from os import PathLike
 
 import torch.nn.functional as F
 
 from stroma import layers
-from stroma.initializers import VarianceScaling
 from stroma.models import Model
-from stroma.zoo.blocks import Symbolic, convolution, max_pooling
+from stroma.zoo.blocks import (
+    InputShape,
+    Symbolic,
+    Weights,
+    convolution,
+    he_normal_outwards,
+    max_pooling,
+    normalization,
+)
 from stroma.zoo.pretrained import load_pretrained
 from stroma.zoo.registry import architectures
 
-Weights = str | PathLike[str] | None
-InputShape = tuple[int | None, int | None, int]
 Block = Callable[[Symbolic, int, int, str], Symbolic]
 
 
 def _convolution(x: Symbolic, filters: int, kernel: int, stride: int, name: str) -> Symbolic:
-    # He et al. 2015, with fan-out as torchvision has it: keeps gradients' size on the way back
-    initializer = VarianceScaling(2.0, "fan_out", "untruncated_normal")
+    initializer = he_normal_outwards()
     return convolution(
         x, filters, kernel, stride, name=name, use_bias=False, kernel_initializer=initializer
     )
-
-
-def _normalization(x: Symbolic, name: str) -> Symbolic:
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
 def _projection(x: Symbolic, filters: int, stride: int, name: str) -> Symbolic:
@@ -45,7 +44,7 @@ def _projection(x: Symbolic, filters: int, stride: int, name: str) -> Symbolic:
     if stride == 1 and x.shape[-1] == filters:
         return x
     x = _convolution(x, filters, 1, stride, f"{name}.downsample.0")
-    return _normalization(x, f"{name}.downsample.1")
+    return normalization(x, f"{name}.downsample.1")
 
 
 def basic_block(x: Symbolic, filters: int, stride: int, name: str) -> Symbolic:
@@ -54,8 +53,8 @@ def basic_block(x: Symbolic, filters: int, stride: int, name: str) -> Symbolic:
     Shape: (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), filters)
     """
     y = _convolution(x, filters, 3, stride, f"{name}.conv1")
-    y = layers.ReLU(name=f"{name}.relu1")(_normalization(y, f"{name}.bn1"))
-    y = _normalization(_convolution(y, filters, 3, 1, f"{name}.conv2"), f"{name}.bn2")
+    y = layers.ReLU(name=f"{name}.relu1")(normalization(y, f"{name}.bn1"))
+    y = normalization(_convolution(y, filters, 3, 1, f"{name}.conv2"), f"{name}.bn2")
     y = layers.Add(name=f"{name}.add")([y, _projection(x, filters, stride, name)])
     return layers.ReLU(name=f"{name}.relu")(y)
 
@@ -65,11 +64,11 @@ def bottleneck(x: Symbolic, filters: int, stride: int, name: str) -> Symbolic:
 
     Shape: (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), 4 * filters)
     """
-    y = _normalization(_convolution(x, filters, 1, 1, f"{name}.conv1"), f"{name}.bn1")
+    y = normalization(_convolution(x, filters, 1, 1, f"{name}.conv1"), f"{name}.bn1")
     y = layers.ReLU(name=f"{name}.relu1")(y)
-    y = _normalization(_convolution(y, filters, 3, stride, f"{name}.conv2"), f"{name}.bn2")
+    y = normalization(_convolution(y, filters, 3, stride, f"{name}.conv2"), f"{name}.bn2")
     y = layers.ReLU(name=f"{name}.relu2")(y)
-    y = _normalization(_convolution(y, 4 * filters, 1, 1, f"{name}.conv3"), f"{name}.bn3")
+    y = normalization(_convolution(y, 4 * filters, 1, 1, f"{name}.conv3"), f"{name}.bn3")
     y = layers.Add(name=f"{name}.add")([y, _projection(x, 4 * filters, stride, name)])
     return layers.ReLU(name=f"{name}.relu")(y)
 
@@ -82,8 +81,8 @@ def padded_block(x: Symbolic, filters: int, stride: int, name: str) -> Symbolic:
     Shape: (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), filters)
     """
     y = _convolution(x, filters, 3, stride, f"{name}.conv1")
-    y = layers.ReLU(name=f"{name}.relu1")(_normalization(y, f"{name}.bn1"))
-    y = _normalization(_convolution(y, filters, 3, 1, f"{name}.conv2"), f"{name}.bn2")
+    y = layers.ReLU(name=f"{name}.relu1")(normalization(y, f"{name}.bn1"))
+    y = normalization(_convolution(y, filters, 3, 1, f"{name}.conv2"), f"{name}.bn2")
     if stride != 1 or x.shape[-1] != filters:
         side = (filters - x.shape[-1]) // 2
         x = F.pad(x[:, ::stride, ::stride], (side, side))
@@ -110,7 +109,7 @@ def _photo_resnet(
 ) -> Model:
     inputs = layers.Input(input_shape)
     x = _convolution(inputs, 64, 7, 2, "conv1")  # (B, H/2, W/2, 64)
-    x = layers.ReLU(name="relu")(_normalization(x, "bn1"))
+    x = layers.ReLU(name="relu")(normalization(x, "bn1"))
     x = max_pooling(x, 3, 2, padding=1, name="maxpool")  # (B, H/4, W/4, 64)
     x = _stages(x, block, depths, 64)  # (B, H/32, W/32, C)
     if include_top:
@@ -212,7 +211,7 @@ def _small_resnet(
 ) -> Model:
     inputs = layers.Input(input_shape)
     x = _convolution(inputs, 16, 3, 1, "conv1")
-    x = layers.ReLU(name="relu")(_normalization(x, "bn1"))
+    x = layers.ReLU(name="relu")(normalization(x, "bn1"))
     x = _stages(x, padded_block, ((depth - 2) // 6,) * 3, 16)  # (B, H/4, W/4, 64)
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avgpool")(x)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -64,11 +65,16 @@ class WeightsEntry:
 
 
 def _torchvision(
-    architecture: str, digits: str, megabytes: float, *, tag: str = "imagenet-v1", hub: str = ""
+    architecture: str,
+    digits: str,
+    megabytes: float,
+    *,
+    tag: str = "imagenet-v1",
+    resize: int = 256,
+    stem: str = "",
+    hub: str = "",
 ) -> WeightsEntry:
-    # The evaluation crops of the two recipes: 224 of 256 (v1), 224 of 232 (v2)
-    resize = 232 if tag == "imagenet-v2" else 256
-    file = f"{architecture}-{digits}.pth"
+    file = f"{stem or architecture}-{digits}.pth"
     return WeightsEntry(
         architecture=architecture,
         tag=tag,
@@ -100,7 +106,8 @@ def _cifar10(depth: int, digits: str, megabytes: float) -> WeightsEntry:
     )
 
 
-_V2 = "imagenet-v2"
+# The evaluation crops of the two recipes: 224 of 256 (v1), 224 of 232 (v2)
+_V2: dict[str, Any] = {"tag": "imagenet-v2", "resize": 232}
 # The order is the order of choice: "imagenet" means the first line of an architecture. v1 comes
 # before v2 because v2's long recipe (label smoothing, mixing) gives features that a linear head
 # separates less well (Kornblith et al. 2021, "Why Do Better Loss Functions Lead to Less
@@ -109,11 +116,11 @@ TABLE: tuple[WeightsEntry, ...] = (
     _torchvision("resnet18", "f37072fd", 46.8, hub="timm/resnet18.tv_in1k"),
     _torchvision("resnet34", "b627a593", 87.3, hub="timm/resnet34.tv_in1k"),
     _torchvision("resnet50", "0676ba61", 103, hub="timm/resnet50.tv_in1k"),
-    _torchvision("resnet50", "11ad3fa6", 103, tag=_V2, hub="timm/resnet50.tv2_in1k"),
+    _torchvision("resnet50", "11ad3fa6", 103, **_V2, hub="timm/resnet50.tv2_in1k"),
     _torchvision("resnet101", "63fe2227", 179, hub="timm/resnet101.tv_in1k"),
-    _torchvision("resnet101", "cd907fc2", 179, tag=_V2, hub="timm/resnet101.tv2_in1k"),
+    _torchvision("resnet101", "cd907fc2", 179, **_V2, hub="timm/resnet101.tv2_in1k"),
     _torchvision("resnet152", "394f9c45", 242, hub="timm/resnet152.tv_in1k"),
-    _torchvision("resnet152", "f82ba261", 242, tag=_V2, hub="timm/resnet152.tv2_in1k"),
+    _torchvision("resnet152", "f82ba261", 242, **_V2, hub="timm/resnet152.tv2_in1k"),
     _torchvision("squeezenet1_1", "b8a52dc0", 4.96),
     replace(
         _torchvision("squeezenet1_1", "c462713d", 2.48, tag="imagenet-v1-fp16"),
@@ -122,6 +129,8 @@ TABLE: tuple[WeightsEntry, ...] = (
         licence="BSD-3-Clause (ncnn-assets); trained on ImageNet, whose terms are its own",
         source="https://github.com/nihui/ncnn-assets",
     ),
+    _torchvision("mobilenet_v2", "b0353104", 14.2),
+    _torchvision("mobilenet_v2", "7ebf99e0", 14.3, **_V2),
     _cifar10(20, "12fca82f", 1.10),
     _cifar10(32, "d509ac18", 1.89),
     _cifar10(44, "014dd654", 2.68),
