@@ -16,6 +16,7 @@ from stroma.zoo.blocks import (
     convolution_unit,
     he_normal_outwards,
     normalization,
+    squeeze_excitation,
 )
 from stroma.zoo.pretrained import load_pretrained
 from stroma.zoo.registry import architectures
@@ -24,6 +25,14 @@ from stroma.zoo.registry import architectures
 _V2_STAGES = (
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
     (6, 320, 1, 1),
+)  # fmt: skip
+# kernel, expanded channels, channels squeezed to (0: none), activation, filters, stride: table 2
+_V3_SMALL_BLOCKS = (
+    (3, 16, 8, "relu", 16, 2), (3, 72, 0, "relu", 24, 2), (3, 88, 0, "relu", 24, 1),
+    (5, 96, 24, "hard_silu", 40, 2), (5, 240, 64, "hard_silu", 40, 1),
+    (5, 240, 64, "hard_silu", 40, 1), (5, 120, 32, "hard_silu", 48, 1),
+    (5, 144, 40, "hard_silu", 48, 1), (5, 288, 72, "hard_silu", 96, 2),
+    (5, 576, 144, "hard_silu", 96, 1), (5, 576, 144, "hard_silu", 96, 1),
 )  # fmt: skip
 
 
@@ -87,3 +96,78 @@ def mobilenet_v2(
         x = layers.Dense(classes, kernel_initializer=initializer, name="classifier.1")(x)
     model = Model(inputs, x, name="mobilenet_v2")
     return load_pretrained(model, "mobilenet_v2", weights, head="classifier.1.")
+
+
+def _v3_unit(
+    x: Symbolic,
+    filters: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    name: str,
+    activation: str | None,
+    groups: int = 1,
+) -> Symbolic:
+    return convolution_unit(
+        x, filters, kernel, stride, name=name, activation=activation, groups=groups,
+        epsilon=1e-3, momentum=0.99,
+    )  # fmt: skip
+
+
+def _v3_block(
+    x: Symbolic,
+    kernel: int,
+    wide: int,
+    squeezed: int,
+    activation: str,
+    filters: int,
+    stride: int,
+    name: str,
+) -> Symbolic:
+    """V2's block with squeeze and excitation before it narrows."""
+    y, place = x, 0
+    if wide != x.shape[-1]:
+        y = _v3_unit(y, wide, 1, name=f"{name}.block.0", activation=activation)
+        place = 1
+    y = _v3_unit(
+        y, wide, kernel, stride, groups=wide, name=f"{name}.block.{place}", activation=activation
+    )
+    if squeezed:
+        place += 1
+        y = squeeze_excitation(
+            y, squeezed, name=f"{name}.block.{place}", activation="relu", gate="hard_sigmoid"
+        )
+    y = _v3_unit(y, filters, 1, name=f"{name}.block.{place + 1}", activation=None)
+    if stride != 1 or x.shape[-1] != filters:
+        return y
+    return layers.Add(name=f"{name}.add")([x, y])
+
+
+@architectures.register("mobilenet_v3_small")
+def mobilenet_v3_small(
+    weights: Weights = None,
+    include_top: bool = True,
+    classes: int = 1000,
+    input_shape: InputShape = (224, 224, 3),
+) -> Model:
+    """MobileNet V3 small for photos: 2,542,856 parameters. Arguments as `mobilenet_v2`.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 576) without top
+    Reference: Howard et al. 2019, "Searching for MobileNetV3"; 0.06 billion multiplications.
+    """
+    inputs = layers.Input(input_shape)
+    x = _v3_unit(inputs, 16, 3, 2, name="features.0", activation="hard_silu")
+    for number, block in enumerate(_V3_SMALL_BLOCKS):
+        x = _v3_block(x, *block, name=f"features.{number + 1}")
+    x = _v3_unit(x, 576, 1, name="features.12", activation="hard_silu")
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="avgpool")(x)
+        initializer = RandomNormal(stddev=0.01)
+        x = layers.Dense(1024, kernel_initializer=initializer, name="classifier.0")(x)
+        x = layers.Activation("hard_silu", name="classifier.1")(x)
+        x = layers.Dropout(0.2, name="classifier.2")(x)
+        initializer = RandomNormal(stddev=0.01)
+        x = layers.Dense(classes, kernel_initializer=initializer, name="classifier.3")(x)
+    model = Model(inputs, x, name="mobilenet_v3_small")
+    head = "classifier.3." if include_top else "classifier."
+    return load_pretrained(model, "mobilenet_v3_small", weights, head=head)
