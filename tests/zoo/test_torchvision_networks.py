@@ -21,6 +21,7 @@ from stroma.zoo.weights import TABLE
 COUNTS = {
     "mobilenet_v2": 3_504_872,
     "mobilenet_v3_small": 2_542_856,
+    "efficientnet_b0": 5_288_548,
 }
 SLICE = (5, 32, "aten::convolution_backward")  # batch, growth, who asks
 every_network = pytest.mark.parametrize("name", COUNTS)

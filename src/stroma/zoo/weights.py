@@ -132,6 +132,8 @@ TABLE: tuple[WeightsEntry, ...] = (
     _torchvision("mobilenet_v2", "b0353104", 14.2),
     _torchvision("mobilenet_v2", "7ebf99e0", 14.3, **_V2),
     _torchvision("mobilenet_v3_small", "047dcff4", 10.3),
+    # torchvision prepared these pictures by bicubic resizing, all others by bilinear
+    _torchvision("efficientnet_b0", "7f5810bc", 21.4, stem="efficientnet_b0_rwightman"),
     _cifar10(20, "12fca82f", 1.10),
     _cifar10(32, "d509ac18", 1.89),
     _cifar10(44, "014dd654", 2.68),
