@@ -22,6 +22,7 @@ COUNTS = {
     "mobilenet_v2": 3_504_872,
     "mobilenet_v3_small": 2_542_856,
     "efficientnet_b0": 5_288_548,
+    "vgg16": 138_357_544,
 }
 SLICE = (5, 32, "aten::convolution_backward")  # batch, growth, who asks
 every_network = pytest.mark.parametrize("name", COUNTS)

@@ -17,12 +17,13 @@ from stroma.zoo.resnet import (
 )
 from stroma.zoo.small import lenet5, small_cnn
 from stroma.zoo.squeezenet import squeezenet1_1
+from stroma.zoo.vgg import vgg16
 from stroma.zoo.weights import FoundWeights, WeightsEntry, find_local, resolve_weights
 
 __all__ = [
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
     "resnet20", "resnet32", "resnet44", "resnet56", "resnet110",
-    "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0",
+    "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "vgg16",
     "squeezenet1_1", "lenet5", "small_cnn",
     "architectures", "FoundWeights", "WeightsEntry", "find_local", "resolve_weights",
 ]  # fmt: skip
