@@ -18,7 +18,7 @@ from torch import nn
 from reference_weights import fill, pictures
 
 NAMES = (
-    "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "vgg16",
+    "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "vgg16", "densenet121",
    
 )  # fmt: skip
 SIZES = ((64, 64), (71, 90))

@@ -23,6 +23,7 @@ COUNTS = {
     "mobilenet_v3_small": 2_542_856,
     "efficientnet_b0": 5_288_548,
     "vgg16": 138_357_544,
+    "densenet121": 7_978_856,
 }
 SLICE = (5, 32, "aten::convolution_backward")  # batch, growth, who asks
 every_network = pytest.mark.parametrize("name", COUNTS)
@@ -89,7 +90,7 @@ def test_outputs_and_gradients_equal_torchvisions(name: str) -> None:
         assert parameter.grad.norm().item() == pytest.approx(wanted, rel=2e-3, abs=1e-6), key
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "densenet121"])
 def test_a_shifted_padding_is_caught(name: str) -> None:
     """Planted: Keras' "same" in the first convolution looks at other pixels, and it shows."""
     network = build(name)

@@ -135,6 +135,7 @@ TABLE: tuple[WeightsEntry, ...] = (
     # torchvision prepared these pictures by bicubic resizing, all others by bilinear
     _torchvision("efficientnet_b0", "7f5810bc", 21.4, stem="efficientnet_b0_rwightman"),
     _torchvision("vgg16", "397923af", 553),
+    _torchvision("densenet121", "a639ec97", 32.3),
     _cifar10(20, "12fca82f", 1.10),
     _cifar10(32, "d509ac18", 1.89),
     _cifar10(44, "014dd654", 2.68),
