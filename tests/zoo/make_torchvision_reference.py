@@ -19,7 +19,7 @@ from reference_weights import fill, pictures
 
 NAMES = (
     "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "vgg16", "densenet121",
-   
+    "convnext_tiny",
 )  # fmt: skip
 SIZES = ((64, 64), (71, 90))
 _OPERATORS = (

@@ -24,6 +24,7 @@ COUNTS = {
     "efficientnet_b0": 5_288_548,
     "vgg16": 138_357_544,
     "densenet121": 7_978_856,
+    "convnext_tiny": 28_589_128,
 }
 SLICE = (5, 32, "aten::convolution_backward")  # batch, growth, who asks
 every_network = pytest.mark.parametrize("name", COUNTS)
@@ -171,7 +172,7 @@ def test_files_load_by_path(name: str, tmp_path: Path) -> None:
         zoo.resnet18(weights=tmp_path / "w.pth")
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "convnext_tiny"])
 def test_saved_and_read_back(name: str, tmp_path: Path) -> None:
     network = build(name, classes=3)
     fill(network.state_dict())

@@ -1,5 +1,6 @@
 """Architectures as plain builders: each function makes a `Model`, pretrained if asked."""
 
+from stroma.zoo.convnext import convnext_tiny
 from stroma.zoo.densenet import densenet121
 from stroma.zoo.efficientnet import efficientnet_b0
 from stroma.zoo.mobilenet import mobilenet_v2, mobilenet_v3_small
@@ -25,6 +26,6 @@ __all__ = [
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
     "resnet20", "resnet32", "resnet44", "resnet56", "resnet110",
     "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "vgg16", "densenet121",
-    "squeezenet1_1", "lenet5", "small_cnn",
+    "convnext_tiny", "squeezenet1_1", "lenet5", "small_cnn",
     "architectures", "FoundWeights", "WeightsEntry", "find_local", "resolve_weights",
 ]  # fmt: skip

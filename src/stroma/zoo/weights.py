@@ -136,6 +136,7 @@ TABLE: tuple[WeightsEntry, ...] = (
     _torchvision("efficientnet_b0", "7f5810bc", 21.4, stem="efficientnet_b0_rwightman"),
     _torchvision("vgg16", "397923af", 553),
     _torchvision("densenet121", "a639ec97", 32.3),
+    _torchvision("convnext_tiny", "983f1562", 114, resize=236),
     _cifar10(20, "12fca82f", 1.10),
     _cifar10(32, "d509ac18", 1.89),
     _cifar10(44, "014dd654", 2.68),
