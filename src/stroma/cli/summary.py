@@ -10,9 +10,10 @@ import click
 from stroma.cli.command import Session, command
 from stroma.core.errors import ArgumentError, did_you_mean
 from stroma.core.runs import RUN_FILE
+from stroma.core.weight import values_come_later
 from stroma.network.design import design
 from stroma.network.summary import summary_text
-from stroma.saving import load_model
+from stroma.saving import load_architecture
 from stroma.zoo import architectures
 
 
@@ -40,9 +41,12 @@ def _network(named: str) -> tuple[Any, str]:
     if path.is_dir() and (path / RUN_FILE).is_file():
         path = path / "model.keras"
     if path.is_file():
-        return load_model(path), f"from stroma import models; models.load_model({str(path)!r})"
+        return load_architecture(
+            path
+        ), f"from stroma import models; models.load_model({str(path)!r})"
     if named in architectures:
-        return architectures.lookup(named)(), f"from stroma import zoo; zoo.{named}()"
+        with values_come_later(device="meta"):  # to look at: nothing is drawn
+            return architectures.lookup(named)(), f"from stroma import zoo; zoo.{named}()"
     if path.exists():
         what, why = f"{named} holds no model", "it is a folder without run.json"
     elif path.name == "model.keras":

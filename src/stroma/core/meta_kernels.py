@@ -1,6 +1,6 @@
 """Torch's kernels for the meta device, and its flop counter, spared the import of the compiler.
 
-Many kernels (`relu`, `add`, `addmm`...) are Python functions behind `torch._disable_dynamo`, which
+Many kernels (`relu`, `add`, `addmm`...) are Python functions behind `_disable_dynamo`, which
 hides them from `torch.compile`. To do that it imports the compiler with its first call: 350 modules
 and over half a second, also in a process that never compiles. Where the compiler is not loaded
 there is nothing to hide from: the hidden function itself does the same.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
-import torch
+from torch._compile import _disable_dynamo
 from torch._decomp import global_decomposition_table
 from torch.utils import flop_counter
 
@@ -48,7 +48,7 @@ def _plain_while_alone(hiding: Callable[..., Any], hidden: FunctionType) -> Call
 
 def _hidden_kernels() -> Iterator[tuple[FunctionType, FunctionType]]:
     """Each function that `_disable_dynamo` made among them, and the one it hides."""
-    made = getattr(torch._disable_dynamo(_hidden_kernels), "__code__", None)
+    made = getattr(_disable_dynamo(_hidden_kernels), "__code__", None)
     left: list[Any] = [f for table in global_decomposition_table.values() for f in table.values()]
     counting = getattr(flop_counter, "_FlopCounterMode", None)
     left.append(getattr(counting, "__torch_dispatch__", None))

@@ -137,41 +137,49 @@ def _rebuild(data: Tensor, spec: WeightSpec, requires_grad: bool, path: str) -> 
     return weight
 
 
-_loading = threading.local()  # .left: how many numbers the file being read still has
+@dataclass(slots=True)
+class _Later:
+    left: float  # how many numbers the file being read still has
+    device: str
+
+
+_loading = threading.local()  # .later: _Later
 
 
 @contextmanager
-def values_come_later(elements: int) -> Iterator[None]:
+def values_come_later(elements: float = math.inf, *, device: str = "cpu") -> Iterator[None]:
     """Weights made here get memory, no values: a file has these, `elements` in all.
 
     So a network is rebuilt without drawing numbers that are overwritten at once, and a file whose
-    description asks for more weights than it stores is refused before they are allocated.
+    description asks for more weights than it stores is refused before they are allocated. On the
+    device "meta" they get no memory either: a network that is only looked at.
     """
-    before = getattr(_loading, "left", None)
-    _loading.left = elements
+    before = getattr(_loading, "later", None)
+    _loading.later = _Later(elements, device)
     try:
         yield
     finally:
-        _loading.left = before
+        _loading.later = before
 
 
 def first_values(
     make: Callable[..., Any], shape: Sequence[int], dtype: torch.dtype, owner: str
 ) -> Tensor:
     """A new weight's numbers: from its initializer, or none yet under `values_come_later`."""
-    left: int | None = getattr(_loading, "left", None)
-    if left is None:
+    later: _Later | None = getattr(_loading, "later", None)
+    if later is None:
         return torch.as_tensor(make(shape, dtype=dtype)).to(dtype)
     count = math.prod(shape)
-    if count > left:
+    if count > later.left:
         raise WeightsError(
-            f"{owner} wants {count:,} numbers of shape {tuple(shape)}, the file has {left:,} left",
+            f"{owner} wants {count:,} numbers of shape {tuple(shape)}, "
+            f"the file has {later.left:,} left",
             where="the weights of the file",
             why="the description of the network and its weights are not of one model",
             fix="fetch or save the file again",
         )
-    _loading.left = left - count
-    return torch.empty(tuple(shape), dtype=dtype)
+    later.left -= count
+    return torch.empty(tuple(shape), dtype=dtype, device=later.device)
 
 
 PROTOCOL = ("assign", "assign_add", "assign_sub")

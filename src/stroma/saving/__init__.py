@@ -1,7 +1,7 @@
 """Files of networks and weights. Whatever a file says, reading it never runs code."""
 
 from stroma.saving.describe import has_graph_config, network_config
-from stroma.saving.keras_format import load_model, read_extra, save_model
+from stroma.saving.keras_format import load_architecture, load_model, read_extra, save_model
 from stroma.saving.rebuild import Rebuilder
 from stroma.saving.savable import Savable, clone_model, model_from_json
 from stroma.saving.vocabulary import networks_registry, register_keras_serializable
@@ -12,6 +12,7 @@ __all__ = [
     "Savable",
     "clone_model",
     "has_graph_config",
+    "load_architecture",
     "load_model",
     "load_weights",
     "model_from_json",

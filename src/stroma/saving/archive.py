@@ -17,7 +17,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,14 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}(/[A-Za-z0-9_.-]{1,128}){0,16}/?")
 _LOCAL_HEADER = 30  # bytes before the name
 
 
-def read_archive(path: str | PathLike[str]) -> dict[str, bytes]:
+def read_archive(
+    path: str | PathLike[str], wanted: Iterable[str] = (CONFIG, METADATA, WEIGHTS)
+) -> dict[str, bytes]:
     """The members of a `.keras` file that stroma knows: configuration, metadata and weights.
 
+    Args:
+        path: The file.
+        wanted: Those that are read, where they are there.
     Raises: FileFormatError: it is no sound zip, or a member's name, size, place or checksum is
         not what it should be.
     """
@@ -54,10 +59,9 @@ def read_archive(path: str | PathLike[str]) -> dict[str, bytes]:
         _check_directory_size(path)
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive.infolist())
-            wanted = [name for name in (CONFIG, METADATA, WEIGHTS) if name in archive.NameToInfo]
-            if CONFIG not in wanted:
+            if CONFIG not in archive.NameToInfo:
                 raise bad(path, f"it has no {CONFIG}")
-            return {name: archive.read(name) for name in wanted}
+            return {name: archive.read(name) for name in wanted if name in archive.NameToInfo}
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise

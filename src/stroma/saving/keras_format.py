@@ -94,20 +94,13 @@ def load_model(
     """
     path = Path(path).expanduser()
     members = archive.read_archive(path)
-    described = archive.read_json(path, archive.CONFIG, members[archive.CONFIG])
-    metadata = _metadata(path, members)
     if archive.WEIGHTS not in members:
         raise archive.bad(path, f"it has no {archive.WEIGHTS}")
     stored = StoredArrays(members.pop(archive.WEIGHTS), where=str(path))
-    if not isinstance(described, dict) or not isinstance(described.get("config"), dict):
-        raise archive.bad(path, f"{archive.CONFIG} describes no network")
-    _check_names(described, path)
-    _restore_names(described["config"], "", metadata["names"], path)
+    described = _description(path, members)
     rebuilder = Rebuilder(custom_objects, where=str(path))
     with values_come_later(stored.elements()):
-        network = rebuilder.layer(described)
-    if not isinstance(network, Network):
-        raise archive.bad(path, f"it holds a {type(network).__name__}, not a network")
+        network = _rebuilt(described, rebuilder, path)
 
     def order(inner: Network) -> Any:
         return rebuilder.orders.get(id(inner)) or ordered_layers(inner)
@@ -123,10 +116,49 @@ def load_model(
     return network
 
 
+def load_architecture(
+    path: str | PathLike[str], custom_objects: Mapping[str, Any] | None = None
+) -> Network:
+    """The network that a `.keras` file describes, to look at: its weights have shapes, no numbers.
+
+    They are on the meta device. The file's numbers are not read, so it takes no longer, and no more
+    memory, for a large network than for a small one.
+
+    Args:
+        path: The file.
+        custom_objects: As for `load_model`.
+    Raises: FileFormatError: as for `load_model`, except what is wrong with the numbers alone.
+    """
+    path = Path(path).expanduser()
+    members = archive.read_archive(path, (archive.CONFIG, archive.METADATA))
+    described = _description(path, members)
+    with values_come_later(device="meta"):
+        return _rebuilt(described, Rebuilder(custom_objects, where=str(path)), path)
+
+
+def _description(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
+    """What the file says of its network, with the names that it had before it was saved."""
+    described = archive.read_json(path, archive.CONFIG, members[archive.CONFIG])
+    metadata = _metadata(path, members)
+    if not isinstance(described, dict) or not isinstance(described.get("config"), dict):
+        raise archive.bad(path, f"{archive.CONFIG} describes no network")
+    _check_names(described, path)
+    _restore_names(described["config"], "", metadata["names"], path)
+    return described
+
+
+def _rebuilt(described: dict[str, Any], rebuilder: Rebuilder, path: Path) -> Network:
+    network = rebuilder.layer(described)
+    if not isinstance(network, Network):
+        raise archive.bad(path, f"it holds a {type(network).__name__}, not a network")
+    return network
+
+
 def read_extra(path: str | PathLike[str]) -> dict[str, Any]:
     """What `save_model(extra=...)` put into a file; empty for Keras' own files."""
     path = Path(path).expanduser()
-    extra: dict[str, Any] = _metadata(path, archive.read_archive(path))["extra"]
+    members = archive.read_archive(path, (archive.CONFIG, archive.METADATA))
+    extra: dict[str, Any] = _metadata(path, members)["extra"]
     return extra
 
 
