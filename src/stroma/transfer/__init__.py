@@ -8,6 +8,17 @@ from types import ModuleType
 from typing import Any
 
 from stroma.transfer.baseline import PixelBaselines
+from stroma.transfer.calibration import (
+    Calibration,
+    RefusalRow,
+    ReliabilityRow,
+    calibrate,
+    expected_calibration_error,
+    fit_temperature,
+    refuse_below,
+    reliability,
+    tempered,
+)
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
 from stroma.transfer.features import features
 from stroma.transfer.finetune import Finetuned, GradualUnfreezing, finetune
@@ -32,6 +43,7 @@ from stroma.transfer.heads import (
 from stroma.transfer.ladder import Rung, Transferred, transfer
 from stroma.transfer.moments import Moments
 from stroma.transfer.penalties import BSS, L2SP
+from stroma.transfer.unlike import Unlike, UnlikeRow, below_head, output_layer
 
 __all__ = [
     "transfer", "Transferred", "Rung", "feature_extractor", "features", "preprocess", "with_head",
@@ -40,6 +52,9 @@ __all__ = [
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",
     "finetune", "Finetuned", "GradualUnfreezing",
     "L2SP", "BSS", "EWC", "LwF", "CoTuning", "Replay",
+    "calibrate", "Calibration", "fit_temperature", "tempered", "expected_calibration_error",
+    "reliability", "ReliabilityRow", "refuse_below", "RefusalRow",
+    "Unlike", "UnlikeRow", "below_head", "output_layer",
     "Moments", "PixelBaselines",
 ]  # fmt: skip
 
