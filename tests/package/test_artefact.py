@@ -6,12 +6,15 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import softmax
 
 from stroma import layers, models
 from stroma.core.errors import ArgumentError, DataError, FileFormatError
 from stroma.core.seeds import set_random_seed
 from stroma.data import Decoder, images
+from stroma.jobs import predict
 from stroma.package.artefact import Answer, Artefact
+from stroma.transfer.unlike import Unlike
 
 
 def network(size=16, channels=3, classes=3, **dense):
@@ -168,3 +171,71 @@ def test_a_changed_file_is_refused(tmp_path, change, message):
     rewrite(path, change)
     with pytest.raises(FileFormatError, match=message):
         Artefact.load(path)
+
+
+def with_unlike(model, temperature=1.0, layer="pool"):
+    random = np.random.default_rng(0)
+    pictures = random.integers(100, 156, (120, 16, 16, 3), np.uint8)
+    features = models.Model(model.input, model.get_layer(layer).output)(pictures)
+    features = features.numpy(force=True)
+    unlike = Unlike.fit(features[:80], features[80:], layer=layer)
+    return Artefact(model, NAMES, temperature=temperature, unlike=unlike), pictures[80:]
+
+
+def pooled_network():
+    set_random_seed(0)
+    inputs = layers.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3, activation="relu")(layers.Rescaling(1 / 58.0, -2.0)(inputs))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return models.Model(inputs, layers.Dense(3, activation="softmax")(x))
+
+
+def test_temperature_and_unlike_travel_with_the_file(tmp_path, photos):
+    model = pooled_network()
+    artefact, own = with_unlike(model, temperature=2.5)
+    flat = np.full((1, 16, 16, 3), (255, 0, 0), np.uint8)
+    answers = artefact.predict([*own, *flat])
+    assert answers[-1].unlike > 0.95
+    assert np.mean([answer.unlike for answer in answers[:-1]]) == pytest.approx(0.5, abs=0.1)
+    loaded = Artefact.load(artefact.save(tmp_path / "model.keras"))
+    assert loaded.temperature == 2.5
+    assert loaded.predict([*own, *flat]) == answers
+    plain = Artefact(model, NAMES)
+    rows = plain.probabilities(own)
+    np.testing.assert_allclose(
+        artefact.probabilities(own), softmax(np.log(rows) / 2.5, 1), atol=1e-6
+    )
+    assert plain.predict(own)[0].unlike is None
+    from oracle import keras
+
+    theirs = keras.models.load_model(tmp_path / "model.keras").predict(own, verbose=0)
+    np.testing.assert_allclose(rows, theirs, atol=1e-5)
+
+
+def test_predict_says_unlike_only_where_the_model_can_tell(tmp_path, photos):
+    artefact, _ = with_unlike(pooled_network())
+    paths = sorted(photos.glob("*/*.png"))[:3]
+    told = [said.to_json() for said in predict(artefact, paths)]
+    assert all(0 <= row["unlike"] < 1 for row in told)
+    silent = [said.to_json() for said in predict(Artefact(pooled_network(), NAMES), paths)]
+    assert not any("unlike" in row for row in silent)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda facts: facts.update(temperature=0), "temperature"),
+        (lambda facts: facts["unlike"].update(layer="gone"), "no layer 'gone'"),
+        (lambda facts: facts["unlike"].update(size=4), "the prototypes have 4 features"),
+        (lambda facts: facts["unlike"].update(prototypes="@@"), "no array of float32"),
+    ],
+)
+def test_a_changed_score_is_refused(tmp_path, change, message):
+    artefact, _ = with_unlike(pooled_network())
+    path = artefact.save(tmp_path / "model.keras")
+    rewrite(path, lambda extra: change(extra["artefact"]))
+    with pytest.raises(FileFormatError, match=message):
+        Artefact.load(path)
+    older = Artefact(pooled_network(), NAMES).save(tmp_path / "older.keras")
+    rewrite(older, lambda extra: [extra["artefact"].pop(key) for key in ("temperature", "unlike")])
+    assert Artefact.load(older).unlike is None  # files from before the score

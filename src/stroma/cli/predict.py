@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 
@@ -26,7 +25,9 @@ def predict(session: Session, model: Path, photos: tuple[Path, ...], as_json: bo
     """Say what the model in RUN sees in each IMAGE, as CSV on stdout.
 
     RUN is a folder that `stroma train` made, or the model.keras in it. What is no photo is named
-    on stderr, the others are answered, and the exit code is 2.
+    on stderr, the others are answered, and the exit code is 2. Where the model can tell, `unlike`
+    is the share of your own photos that are more like those it learnt from: 0.99 and above means
+    that the photo is probably of something else.
     """
     failed: list[StromaError] = []
     found = list(answers(model, photos, failed.append))
@@ -47,12 +48,13 @@ def predict(session: Session, model: Path, photos: tuple[Path, ...], as_json: bo
 
 def _table(session: Session, found: list[Said]) -> None:
     table = csv.writer(session.out.stream, lineterminator="\n")
-    table.writerow(field.name for field in dataclasses.fields(Said))
+    table.writerow(found[0].to_json())
     for said in found:
         table.writerow(
             [
                 printable(said.path), said.predicted, f"{said.probability:.4f}", said.runner_up,
                 f"{said.runner_up_probability:.4f}",
+                *([] if said.unlike is None else [f"{said.unlike:.3f}"]),
             ]
         )  # fmt: skip
     session.out.stream.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,21 @@ _AT_ONCE = 32  # photos
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said(Record):
-    """The answer for one photo."""
+    """The answer for one photo; `unlike` only where the model can tell (`package.Answer`)."""
 
     path: str
     predicted: str
     probability: float
     runner_up: str
     runner_up_probability: float
+    unlike: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Without `unlike` where the model cannot tell."""
+        fields = Record.to_json(self)
+        if self.unlike is None:
+            del fields["unlike"]
+        return fields
 
 
 def predict(
@@ -56,6 +65,7 @@ def predict(
             yield Said(
                 path=str(photo), predicted=answer.class_name, probability=answer.probability,
                 runner_up=answer.runner_up, runner_up_probability=answer.runner_up_probability,
+                unlike=answer.unlike,
             )  # fmt: skip
 
 

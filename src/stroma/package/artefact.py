@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -13,15 +13,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stroma import models  # noqa: F401  # enters the classes that files of networks name
 from stroma.core.axes import shape_text
-from stroma.core.errors import ArgumentError, DataError, FileFormatError, RunError
+from stroma.core.checks import check_number
+from stroma.core.errors import ArgumentError, DataError, FileFormatError, GraphError, RunError
 from stroma.core.plain import Record
 from stroma.data import Decoder
 from stroma.data.decode import fit
+from stroma.models import Model  # also enters the classes that files of networks name
 from stroma.network.network import Network
 from stroma.saving import load_model, read_extra, save_model
 from stroma.training.fitting import device_of
+from stroma.transfer.calibration import tempered
+from stroma.transfer.unlike import StoredUnlike, Unlike, features_of
 
 _KEY = "artefact"  # of the file's extra data
 _BATCH = 32  # pictures at once
@@ -38,12 +41,15 @@ class Answer(Record):
         class_name: The most probable class.
         probability: Its probability, in [0, 1].
         runner_up: The second most probable class; its probability is `runner_up_probability`.
+        unlike: Share of the user's own photos that lie nearer to the training photos, in [0, 1):
+            near 1, the picture is of something else. None: the artefact cannot tell.
     """
 
     class_name: str
     probability: float
     runner_up: str
     runner_up_probability: float
+    unlike: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +62,8 @@ class _Facts(Record):
     max_pixels: int
     from_logits: bool
     provenance: Mapping[str, Any]
+    temperature: float = 1.0
+    unlike: StoredUnlike | None = None
 
 
 class Artefact:
@@ -71,8 +79,11 @@ class Artefact:
         class_names: K names in the order of its outputs, K >= 2.
         decoder: `data.decoder`; None: a plain one of the size of the network's input.
         from_logits: Whether the outputs are logits, of which a softmax is then taken.
+        temperature: What logits are divided by, > 0, so that probabilities can be believed:
+            `transfer.fit_temperature` on validation. A plain reader of the file does not see it.
+        unlike: What tells photos unlike those of the training; its `layer` is one of the network.
         provenance: What is worth knowing later, as plain data: data, weights, figures, licence.
-    Raises: ArgumentError: names or decoder do not fit the network.
+    Raises: ArgumentError: names, decoder, temperature or `unlike` do not fit the network.
     Example:
         >>> from stroma import layers, models
         >>> x = layers.Input((2, 2, 3))
@@ -89,6 +100,8 @@ class Artefact:
         *,
         decoder: Decoder | None = None,
         from_logits: bool = False,
+        temperature: float = 1.0,
+        unlike: Unlike | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         shape, outputs = model.input_shape, model.output_shape[-1]
@@ -111,6 +124,11 @@ class Artefact:
         self.decoder = decoder or Decoder(size)
         self.channels = int(shape[3])
         self.from_logits, self.provenance = from_logits, dict(provenance or {})
+        self.temperature = check_number(
+            "temperature", temperature, owner="Artefact", minimum=0, exclusive=True
+        )
+        self.unlike = unlike
+        self._with_features = None if unlike is None else _with_features(model, unlike)
 
     def predict(self, images: Iterable[Picture]) -> list[Answer]:
         """The answer for each picture.
@@ -120,7 +138,7 @@ class Artefact:
         Raises: DataError: a file is no picture, or an array has another shape or dtype.
         """
         answers = []
-        for row in self.probabilities(images):
+        for row, unlike in self._judged(images, _BATCH):
             first, second = np.argsort(-row, kind="stable")[:2].tolist()
             answers.append(
                 Answer(
@@ -128,18 +146,25 @@ class Artefact:
                     probability=float(row[first]),
                     runner_up=self.class_names[second],
                     runner_up_probability=float(row[second]),
+                    unlike=unlike,
                 )
             )
         return answers
 
     def probabilities(self, images: Iterable[Picture], *, batch_size: int = _BATCH) -> np.ndarray:
-        """(N, K) probabilities of the pictures, computed in float32."""
+        """(N, K) probabilities of the pictures, computed in float32, at the temperature."""
+        rows = [row for row, _ in self._judged(images, batch_size)]
+        return np.stack(rows) if rows else np.zeros((0, len(self.class_names)), np.float32)
+
+    def _judged(
+        self, images: Iterable[Picture], batch_size: int
+    ) -> Iterator[tuple[np.ndarray, float | None]]:
+        """The probabilities of each picture, and how unlike the training photos it is."""
         if isinstance(images, (str, PathLike)):
             images = [images]  # a path is not an iterable of one-letter paths
-        waiting, rows = map(self.prepare, images), []
+        waiting = map(self.prepare, images)
         while batch := list(islice(waiting, batch_size)):
-            rows.append(self._run(np.stack(batch)))
-        return np.concatenate(rows) if rows else np.zeros((0, len(self.class_names)), np.float32)
+            yield from zip(*self._run(np.stack(batch)))
 
     def prepare(self, image: Picture) -> np.ndarray:
         """One picture as the data room would hold it: (H, W, C) uint8."""
@@ -152,13 +177,19 @@ class Artefact:
         return pixels
 
     @torch.no_grad()
-    def _run(self, pixels: np.ndarray) -> np.ndarray:
+    def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, Sequence[float | None]]:
         x = torch.from_numpy(pixels).to(device_of(self.model))
-        outputs = self.model(x, training=False).float()
-        probabilities: np.ndarray = (
-            (outputs.softmax(-1) if self.from_logits else outputs).cpu().numpy()
-        )
-        return probabilities
+        scores: Sequence[float | None] = [None] * len(pixels)
+        if self.unlike is not None and self._with_features is not None:
+            outputs, features = self._with_features(x, training=False)
+            if features.ndim == 4:
+                features = features.mean((1, 2))
+            scores = self.unlike.score(features.float().cpu().numpy()).tolist()
+        else:
+            outputs = self.model(x, training=False)
+        outputs = outputs.float()
+        shares: np.ndarray = (outputs.softmax(-1) if self.from_logits else outputs).cpu().numpy()
+        return shares if self.temperature == 1 else tempered(shares, self.temperature), scores
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write one `.keras` file with everything inside; to Keras it is a plain model."""
@@ -169,6 +200,8 @@ class Artefact:
             max_pixels=self.decoder.max_pixels,
             from_logits=self.from_logits,
             provenance=self.provenance,
+            temperature=self.temperature,
+            unlike=None if self.unlike is None else self.unlike.to_record(),
         )
         return save_model(self.model, path, extra={_KEY: facts.to_json()})
 
@@ -191,7 +224,8 @@ class Artefact:
             facts = _Facts.from_json(extra[_KEY], where=_KEY)
             return cls(
                 model, facts.class_names, decoder=_decoder(facts), from_logits=facts.from_logits,
-                provenance=facts.provenance,
+                temperature=facts.temperature, provenance=facts.provenance,
+                unlike=None if facts.unlike is None else Unlike.from_record(facts.unlike),
             )  # fmt: skip
         except (RunError, ArgumentError) as error:
             raise FileFormatError(
@@ -200,6 +234,26 @@ class Artefact:
                 why="what is kept beside the network was changed or damaged",
                 fix="fetch or save the file again",
             ) from error
+
+
+def _with_features(model: Network, unlike: Unlike) -> Model:
+    """The network with a second output: the features that tell unlike photos."""
+    size = unlike.prototypes.shape[1]
+    try:
+        features = features_of(model, unlike.layer)
+    except GraphError as error:
+        raise ArgumentError(
+            f"Artefact: {error.what}", where="Artefact(unlike=...)", why=error.why, fix=error.fix
+        ) from None
+    if features.ndim not in (2, 4) or features.shape[-1] != size:
+        raise ArgumentError(
+            f"Artefact: layer {unlike.layer!r} gives {shape_text(features.shape)}, "
+            f"the prototypes have {size} features",
+            where="Artefact(unlike=...)",
+            why="distances are taken between features of the same layer",
+            fix="fit Unlike on features of this very network",
+        )
+    return Model(model.input, [model.output, features])
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:
