@@ -37,6 +37,7 @@ COMMANDS = {
     "train": Entry("stroma.cli.train:train_command", "Train on photos: the main job."),
     "predict": Entry("stroma.cli.predict:predict", "Say what is in photos."),
     "evaluate": Entry("stroma.cli.evaluate:evaluate", "Measure a model on other photos."),
+    "explain": Entry("stroma.cli.explain:explain", "Show where in a photo an answer comes from."),
     "report": Entry(
         "stroma.cli.report:report", "Write the report of a run, or compare runs.", False
     ),
