@@ -22,6 +22,8 @@ from stroma.data import Part
 from stroma.data.cache import cache_key, cache_root
 from stroma.layers.torch_module import Layout
 from stroma.models import Model
+from stroma.network.folding import fold_batch_norm
+from stroma.network.network import Network
 from stroma.training.fitting import choose_device
 from stroma.training.precision import choose_precision
 from stroma.transfer.compose import feature_extractor
@@ -88,6 +90,7 @@ class _Runner:
         self, extractor: Model, part: Part, batch_size: int, precision: str, device: torch.device
     ) -> None:
         self.extractor, self.part, self.device = extractor.eval(), part, device
+        self.network: Network = extractor  # what is run
         self.batch_size = batch_size
         example = torch.zeros(1, *part.shape, device=device)
         self.dtype = choose_precision(precision, extractor, example, device).dtype
@@ -97,7 +100,7 @@ class _Runner:
 
     def _forward(self, x: Tensor) -> np.ndarray:
         pixels = x.to(self.device, non_blocking=True).float()
-        out: np.ndarray = self.extractor(pixels, training=False).float().cpu().numpy()
+        out: np.ndarray = self.network(pixels, training=False).float().cpu().numpy()
         return out
 
     @torch.no_grad()
@@ -110,6 +113,7 @@ class _Runner:
     @torch.no_grad()
     def whole(self, progress: Callable[[int, int], None] | None) -> tuple[np.ndarray, bytes]:
         """Features of all pictures and the hash of their pixels, in one reading."""
+        self.network = fold_batch_norm(self.extractor)  # some percent faster; not worth it for few
         digest, rows, done = hashlib.sha256(), [], 0
         with self._autocast():  # around the loop: the casts of the weights are made once
             for batch in self.part.batches(self.batch_size, shuffle=False).epoch(0):

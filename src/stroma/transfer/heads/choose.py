@@ -11,7 +11,8 @@ import numpy as np
 
 from stroma.core.checks import check_choice
 from stroma.core.errors import ArgumentError
-from stroma.core.plain import Record
+from stroma.core.records_transfer import HeadScore as HeadScore
+from stroma.core.records_transfer import Lead as Lead
 from stroma.core.registry import Registry
 from stroma.transfer.heads.discriminant import LDAHead
 from stroma.transfer.heads.elastic_net import ElasticNetHead
@@ -38,48 +39,6 @@ _AUTO = (
     "neighbours", "linear_svm", "rbf_svm",
 )  # fmt: skip
 _MOST_WORK = 1e11
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HeadScore(Record):
-    """One row of the table.
-
-    Args:
-        name: Of the head ("ridge").
-        score: Accuracy or balanced accuracy on held-out samples; None: not tried.
-        low, high: Its 95 % confidence interval.
-        seconds: That fitting and judging took.
-        how: "leave-one-out" or "5-fold".
-        setting: What was chosen inside ("penalty 4.2").
-        class_recalls: Share of each class that was found, in the order of the classes.
-        skipped: Why it was not tried.
-    """
-
-    name: str
-    score: float | None = None
-    low: float | None = None
-    high: float | None = None
-    seconds: float = 0.0
-    how: str = ""
-    setting: str = ""
-    class_recalls: tuple[float, ...] = ()
-    skipped: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lead(Record):
-    """By how much the chosen head is ahead of the next one, on the same samples.
-
-    Args:
-        over: The runner-up.
-        difference: Of the scores. low, high: Its paired 95 % confidence interval; where it holds
-            0, the two cannot be told apart.
-    """
-
-    over: str
-    difference: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
