@@ -89,7 +89,7 @@ def _noting_arguments(cls: type, init: Any) -> Any:
         except AttributeError as error:
             self._check_initialized(error)
             raise
-        if cls is type(self):
+        if type(self).__init__ is noting_init:  # the outermost
             self._check_initialized()
 
     return noting_init
