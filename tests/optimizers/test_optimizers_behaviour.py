@@ -446,3 +446,46 @@ def test_a_step_never_asks_for_a_tensors_value(rule, foreach, monkeypatch):
             optimizer.step(torch.zeros(()))
             with pytest.raises(DataDependentOutputException):  # the test can fail
                 weights[0].sum().item()
+
+
+@every_rule
+def test_what_was_never_thawed_has_no_slots(rule):
+    weights = parameters()
+    weights[0].requires_grad_(False)
+    optimizer = built(rule, weights, use_ema=True)
+    full = built(rule, parameters(), use_ema=True)
+    train(optimizer, weights, 2)
+    assert all(slot.parameter is not weights[0] for slot in optimizer.slots)
+    assert len(optimizer.slots) * 3 == len(full.slots) * 2
+    weights[0].requires_grad_(True)  # thawed between two steps, without a new build
+    train(optimizer, weights, 1)
+    assert len(optimizer.slots) == len(full.slots)
+    kept = [slot.value.clone() for slot in optimizer.slots]
+    weights[0].requires_grad_(False)
+    assert all_equal([slot.value for slot in optimizer.slots], kept)
+
+
+@every_rule
+@pytest.mark.parametrize("thawed_when_loaded", [True, False])
+def test_a_state_with_frozen_parameters_goes_on_bit_for_bit(rule, thawed_when_loaded):
+    weights = parameters()
+    weights[0].requires_grad_(False)
+    whole = built(rule, weights, use_ema=True)
+    train(whole, weights, 2)
+    twins = [nn.Parameter(w.detach().clone(), w.requires_grad) for w in weights]
+    twins[0].requires_grad_(thawed_when_loaded)
+    resumed = built(rule, twins, use_ema=True)
+    resumed.load_state_dict({key: value.clone() for key, value in whole.state_dict().items()})
+    for optimizer, own in ((whole, weights), (resumed, twins)):
+        own[0].requires_grad_(True)
+        train(optimizer, own, 2, seed=3)
+    assert all_equal(everything(whole), everything(resumed))
+
+
+def test_a_state_without_the_slots_of_what_was_updated_is_refused():
+    weights = parameters()
+    optimizer = built("adam", weights)
+    train(optimizer, weights, 1)
+    state = {k: v for k, v in optimizer.state_dict().items() if not k.startswith("0.")}
+    with pytest.raises(WeightsError, match=r"0\.momentum, 0\.velocity"):
+        optimizer.load_state_dict(state)

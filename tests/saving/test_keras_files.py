@@ -658,3 +658,14 @@ def test_own_losses_are_handed_in(tmp_path: Path) -> None:
     model.compile("sgd", lambda y_true, y_pred: own_loss(y_true, y_pred))
     with pytest.warns(UserWarning, match="lambda"):
         model.save(path)
+
+
+def test_a_file_holds_the_slots_of_a_weight_thawed_since_the_last_step(tmp_path: Path) -> None:
+    model = models.Sequential([layers.Input((4,)), layers.Dense(3), layers.Dense(1)])
+    model.layers[0].trainable = False
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 4), "float32"), np.ones((4, 1), "float32"), verbose=0)
+    assert len(model.optimizer.variables) == 4  # Keras' count: two for each trainable weight
+    model.layers[0].trainable = True
+    model.save(tmp_path / "model.keras")
+    assert len(saving.load_model(tmp_path / "model.keras").optimizer.variables) == 8

@@ -130,7 +130,7 @@ class Optimizer(Configurable, ABC):
         """Make the slots of those parameters that are not known yet; the others keep theirs.
 
         Slots have the parameter's dtype, device and memory layout. Parameters that are frozen now
-        may be given: they are passed over while `requires_grad` is False.
+        may be given: they are passed over, and have no slots before `requires_grad` is True.
         """
         self._table.add(parameters, self._shared_slots() | self.slot_values())
         self._decayed = [self._is_decayed(parameter) for parameter in self.parameters]
@@ -346,6 +346,7 @@ class Optimizer(Configurable, ABC):
     def _advance(
         self, active: list[int], gradients: list[Tensor], found_inf: Tensor | None
     ) -> None:
+        self._table.make(active)  # a parameter thawed since `build`
         if gradients and self.loss_scale_factor is not None:
             gradients = list(torch._foreach_div(gradients, self.loss_scale_factor))
         if gradients and self.gradient_accumulation_steps is not None:
@@ -381,7 +382,7 @@ class Optimizer(Configurable, ABC):
         if (self.calls + 1) % steps:
             return []
         means = list(torch._foreach_div(sums, steps))
-        torch._foreach_zero_(self._table.values[ACCUMULATOR])
+        torch._foreach_zero_(list(self._table.values[ACCUMULATOR].values()))
         return means
 
     def _clip(self, gradients: list[Tensor]) -> list[Tensor]:
@@ -400,6 +401,7 @@ class Optimizer(Configurable, ABC):
         chosen = self._trainable()  # a frozen weight must not drift to its average
         if not chosen:  # foreach operations take no empty list
             return
+        self._table.make(chosen)
         weight = 1.0 if self.iterations == 0 else 1.0 - self.ema_momentum
         averages = self._table.at(AVERAGE, chosen)
         torch._foreach_lerp_(averages, [self._table.parameters[index] for index in chosen], weight)
@@ -411,6 +413,7 @@ class Optimizer(Configurable, ABC):
     def _overwrite_by_average(self, chosen: list[int]) -> None:
         if not chosen:
             return
+        self._table.make(chosen)
         averages = self._table.at(AVERAGE, chosen)
         torch._foreach_copy_([self._table.parameters[index] for index in chosen], averages)
 

@@ -20,31 +20,52 @@ class Slot(NamedTuple):
 
 
 class SlotTable:
-    """Parameters in the order in which they came, each with one tensor for every slot name."""
+    """Parameters in the order in which they came, with one tensor for every slot name.
+
+    A parameter has its slots from the first time that it may change: what is frozen from the
+    beginning costs no memory, and what is frozen later keeps them.
+    """
 
     def __init__(self) -> None:
         self.parameters: list[nn.Parameter] = []
         self.index: dict[Tensor, int] = {}
-        self.values: dict[str, list[Tensor]] = {}
+        self.values: dict[str, dict[int, Tensor]] = {}  # slot name -> parameter's index -> slot
         self.first: list[int] = []  # number of updates done before each one's first; -1: none yet
+        self._starts: dict[str, float | None] = {}
+        self._made: set[int] = set()
+
+    def add(self, parameters: Iterable[nn.Parameter], starts: Mapping[str, float | None]) -> None:
+        """Take in unknown parameters, and make the slots of those that may change now.
+
+        A start value of None is the parameter itself.
+        """
+        self._starts = dict(starts)
+        for name in starts:
+            self.values.setdefault(name, {})
+        for parameter in parameters:
+            if parameter not in self.index:
+                self.index[parameter] = len(self.parameters)
+                self.parameters.append(parameter)
+                self.first.append(-1)
+            if parameter.requires_grad:
+                self.make([self.index[parameter]])
 
     @torch.no_grad()
-    def add(self, parameters: Iterable[nn.Parameter], starts: Mapping[str, float | None]) -> None:
-        """Take in unknown parameters; a start value of None is the parameter itself."""
-        for parameter in parameters:
-            if parameter in self.index:
+    def make(self, indices: Iterable[int]) -> None:
+        """Make the slots of parameters that have none yet."""
+        for index in indices:
+            if index in self._made:
                 continue
-            self.index[parameter] = len(self.parameters)
-            self.parameters.append(parameter)
-            self.first.append(-1)
-            for name, start in starts.items():
+            self._made.add(index)
+            parameter = self.parameters[index]
+            for name, start in self._starts.items():
                 # preserve_format: fused kernels walk slot and weight in step, without strides
                 slot = torch.empty_like(parameter.detach(), memory_format=torch.preserve_format)
                 if start is None:
                     slot.copy_(parameter)
                 else:  # a complex number counts as two real ones
                     slot.fill_(complex(start, start) if slot.is_complex() else start)
-                self.values.setdefault(name, []).append(slot)
+                self.values[name][index] = slot
 
     def at(self, name: str, indices: Iterable[int]) -> list[Tensor]:
         """The slots called `name` of the chosen parameters."""
@@ -56,6 +77,7 @@ class SlotTable:
         return [
             Slot(name, parameter, self.values[name][index])
             for index, parameter in enumerate(self.parameters)
+            if index in self._made
             for name in names
         ]
 
@@ -63,14 +85,22 @@ class SlotTable:
         """`first_iterations` and one `{parameter index}.{slot name}` for each slot."""
         state = {"first_iterations": torch.tensor(self.first, dtype=torch.int64)}
         for name, column in self.values.items():
-            state |= {f"{index}.{name}": value for index, value in enumerate(column)}
+            state |= {f"{index}.{name}": column[index] for index in sorted(column)}
         return state
 
     def check(self, state: Mapping[str, Tensor], *, owner: str) -> None:
-        """Raise `WeightsError` unless `state` has this table's keys and shapes."""
-        own = self.state()
-        wrong = sorted(own.keys() ^ state.keys())
-        wrong += [key for key in own if key in state and own[key].shape != state[key].shape]
+        """Raise `WeightsError` unless `state` has the keys and shapes of this table.
+
+        A parameter that was never updated may have no slots; any other has all of them.
+        """
+        first = state.get("first_iterations", torch.tensor([]))
+        known = first.tolist() if len(first) == len(self.parameters) else self.first
+        shapes: dict[str, tuple[int, ...]] = {"first_iterations": (len(self.parameters),)}
+        for index, parameter in enumerate(self.parameters):
+            if known[index] >= 0 or self._is_in(state, index):
+                shapes |= {f"{index}.{name}": tuple(parameter.shape) for name in self.values}
+        wrong = sorted(shapes.keys() ^ state.keys())
+        wrong += [key for key in shapes if key in state and shapes[key] != tuple(state[key].shape)]
         if wrong:
             raise WeightsError(
                 f"{owner}: the state does not fit: {', '.join(wrong[:5])}"
@@ -85,6 +115,15 @@ class SlotTable:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Copy a state that `check` found right into the slots."""
         self.first = state["first_iterations"].tolist()
+        chosen = [i for i in range(len(self.parameters)) if self._is_in(state, i)]
+        self.make(chosen)
         for name, column in self.values.items():
-            for index, value in enumerate(column):
-                value.copy_(state[f"{index}.{name}"])
+            for index in chosen:
+                column[index].copy_(state[f"{index}.{name}"])
+            for index in column.keys() - chosen:  # it had none then: it begins anew
+                del column[index]
+        if self.values:
+            self._made = set(chosen)
+
+    def _is_in(self, state: Mapping[str, Tensor], index: int) -> bool:
+        return any(f"{index}.{name}" in state for name in self.values)

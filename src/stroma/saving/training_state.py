@@ -180,6 +180,7 @@ def optimizer_arrays(optimizer: Optimizer, network: Layer) -> list[np.ndarray]:
     arrays = [np.asarray(optimizer.calls, dtype=np.int32)]
     if not callable(optimizer._learning_rate):
         arrays.append(np.asarray(optimizer.learning_rate, dtype=np.float32))
+    optimizer.build(optimizer.parameters)  # slots of what was thawed since the last step
     slots, known = optimizer.slots, {id(parameter) for parameter in optimizer.parameters}
     wanted = [p for p in trainable_in_order(network) if id(p) in known]
     values = {(slot.name, id(slot.parameter)): slot for slot in slots}
