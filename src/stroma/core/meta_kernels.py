@@ -14,10 +14,6 @@ from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
-from torch._compile import _disable_dynamo
-from torch._decomp import global_decomposition_table
-from torch.utils import flop_counter
-
 _COMPILER = "torch._dynamo"
 _READY = "__dynamo_disable"  # where `_disable_dynamo` keeps what it made at its first call
 
@@ -48,6 +44,12 @@ def _plain_while_alone(hiding: Callable[..., Any], hidden: FunctionType) -> Call
 
 def _hidden_kernels() -> Iterator[tuple[FunctionType, FunctionType]]:
     """Each function that `_disable_dynamo` made among them, and the one it hides."""
+    try:  # none of these names is a promise of torch's
+        from torch._compile import _disable_dynamo
+        from torch._decomp import global_decomposition_table
+        from torch.utils import flop_counter
+    except ImportError:
+        return
     made = getattr(_disable_dynamo(_hidden_kernels), "__code__", None)
     left: list[Any] = [f for table in global_decomposition_table.values() for f in table.values()]
     counting = getattr(flop_counter, "_FlopCounterMode", None)
