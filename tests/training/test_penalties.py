@@ -26,3 +26,14 @@ def test_penalties_of_outputs_are_forgotten_at_the_next_call() -> None:
         model(torch.full((2, 3), value), training=True)
         (penalty,) = model.losses
         torch.testing.assert_close(penalty, torch.tensor(0.01 * 3 * value))
+
+
+def test_a_loop_around_a_compiled_model_clears_the_penalties_itself() -> None:
+    x = layers.Input((4,))
+    model = Model(x, layers.ReLU(activity_regularizer="l1")(x))
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    for value in (1.0, 2.0):
+        model.clear_losses()
+        compiled(torch.full((2, 4), value))
+        (penalty,) = model.losses
+        torch.testing.assert_close(penalty, torch.tensor(0.01 * 4 * value))
