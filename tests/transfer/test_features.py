@@ -8,7 +8,7 @@ import torch
 
 from shared_files import SHARED, needs_shared
 from stroma import layers, models
-from stroma.core.errors import GraphError, ShapeError
+from stroma.core.errors import ArgumentError, GraphError, ShapeError
 from stroma.core.preprocessing import PREPROCESSING_MODES, Preprocessing
 from stroma.core.seeds import set_random_seed
 from stroma.data import arrays, images
@@ -161,6 +161,44 @@ def test_bfloat16_is_close_and_comes_back_as_float32(part):
     rough = features(network(), part, precision="bfloat16")
     assert rough.dtype == np.float32
     assert 0 < np.abs(rough - exact).max() < 0.03 * np.abs(exact).max()
+
+
+def test_views_are_the_picture_and_changed_ones(part, monkeypatch):
+    seen = count_runs(monkeypatch)
+    model, plain = network(), features(network(), part)
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    views = features(model, part, views=3, seed=1)
+    assert torch.random.get_rng_state().equal(before)
+    assert views.shape == (3, *plain.shape) and views.dtype == np.float32
+    np.testing.assert_allclose(views[0], plain, rtol=1e-5)
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(views[first] - views[second]).max() > 1e-3
+    del seen[:]
+    np.testing.assert_array_equal(features(model, part, views=3, seed=1), views)
+    assert sum(seen) == 8
+    assert np.abs(features(model, part, views=3, seed=2)[1] - views[1]).max() > 1e-3
+    mirrored = features(model, part, views=2, augment=[layers.RandomFlip("horizontal")], seed=0)
+    flipped = expected(model, part.images()[:, :, ::-1].copy())
+    each = [
+        min(np.abs(mirrored[1][row] - other[row]).max() for other in (plain, flipped))
+        for row in range(len(part))
+    ]
+    assert max(each) < 1e-2
+    with pytest.raises(ArgumentError, match="augment without views"):
+        features(model, part, augment=[layers.RandomFlip()])
+    with pytest.raises(ArgumentError, match="views"):
+        features(model, part, views=0)
+
+
+def test_normalisation_is_folded_and_features_stay(part):
+    set_random_seed(0)
+    inputs = layers.Input((12, 12, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs / 255))
+    model = models.Model(inputs, layers.ReLU()(x))
+    model(part.images() / np.float32(1), training=True)
+    got = features(model, part, precision="float32", cache=False)
+    np.testing.assert_allclose(got, expected(model, part.images()), rtol=1e-5, atol=1e-5)
 
 
 def test_an_empty_part(part):

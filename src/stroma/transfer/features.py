@@ -9,17 +9,23 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stroma.core.checks import check_positive_int
+from stroma.core.errors import ArgumentError
+from stroma.core.layer import Layer
 from stroma.core.preprocessing import Preprocessing
 from stroma.core.runs import write_atomic
+from stroma.core.seeds import seed_step
 from stroma.data import Part
 from stroma.data.cache import cache_key, cache_root
+from stroma.layers import RandomFlip, RandomTranslation
 from stroma.layers.torch_module import Layout
 from stroma.models import Model
 from stroma.network.folding import fold_batch_norm
@@ -42,6 +48,9 @@ def features(
     precision: str = "auto",
     device: str = "auto",
     cache: bool = True,
+    views: int = 1,
+    augment: Sequence[Layer] | None = None,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """The feature vector of every picture of a part, in the part's order; nothing is trained.
@@ -60,35 +69,92 @@ def features(
             moves features by about 1 %; or "float32", "bfloat16".
         device: "auto", "cpu", "cuda".
         cache: Whether to look on disk first, and to leave the features there.
-        progress: Called with (done, total) pictures.
-    Shape: -> (N, D) float32
+        views: How often each picture is seen: once as it is, then changed by `augment`. Views of
+            a picture are no new pictures: leave-one-out of a head fitted on all of them is too
+            good, since the other views stay. Fit on their mean, or judge on validation.
+        augment: Layers that change pictures (B, H, W, C) from 0 to 255; None: mirrored half of the
+            time, and moved by up to a tenth.
+        seed: Of the changes. The same seed, batch size and machine give the same views.
+        progress: Called with (done, total) pictures, each counted once for each view.
+    Shape: -> (N, D) float32; with views=V above 1: (V, N, D)
+    Raises: ArgumentError: views below 1, or augment with nothing to do.
     """
+    seen = _Views.of(views, augment, seed)
     place = choose_device(device)
     extractor = feature_extractor(
         base, layer=layer, preprocessing=preprocessing, input_shape=part.shape, layout=layout
     ).to(place)
+    shape = (len(part), -1) if views == 1 else (views, len(part), -1)
     if not len(part):
-        return np.zeros((0, int(extractor.output_shape[-1])), np.float32)
+        return np.zeros((*shape[:-1], int(extractor.output_shape[-1])), np.float32)
     size = batch_size or (16 if place.type == "cpu" else 256)
-    run = _Runner(extractor, part, size, precision, place)
+    run = _Runner(extractor, part, size, precision, place, seen)
     if not cache:
-        return run.whole(progress)[0]
+        return run.whole(progress)[0].reshape(shape)
     path = _cache_path(run)
     if (kept := _load(path, run)) is not None:
         if progress:
-            progress(len(part), len(part))
-        return kept
+            progress(len(part) * views, len(part) * views)
+        return kept.reshape(shape)
     computed, pixels = run.whole(progress)
     _keep(path, computed, pixels)
-    return computed
+    return computed.reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """How often pictures are seen, and how they are changed from the second time on."""
+
+    count: int
+    augment: tuple[Layer, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, count: int, augment: Sequence[Layer] | None, seed: int) -> _Views:
+        check_positive_int("views", count, owner="features")
+        if count == 1 and augment is not None:
+            raise ArgumentError(
+                "features: augment without views",
+                where="features(augment=..., views=1)",
+                why="the first view is the picture as it is",
+                fix="features(augment=..., views=4)",
+            )
+        if augment is None:
+            augment = (RandomFlip("horizontal"), RandomTranslation(0.1, 0.1)) if count > 1 else ()
+        return cls(count, tuple(augment), seed)
+
+    def of_batch(self, x: Tensor, view: int, start: int) -> Tensor:
+        """View number `view` of the pictures from number `start` on."""
+        if view == 0:
+            return x
+        with torch.random.fork_rng():  # the caller's draws are not touched
+            seed_step(self.seed, start, view)
+            x = x.float()
+            for layer in self.augment:
+                x = layer(x, training=True)
+        return x
+
+    def key(self, batch_size: int) -> list[object]:
+        """What the views depend on besides the pictures; nothing for a single one."""
+        if self.count == 1:
+            return []
+        changes = [(type(layer).__name__, layer.get_config()) for layer in self.augment]
+        return [self.count, self.seed, batch_size, str(changes)]
 
 
 class _Runner:
     """The forward pass over a part."""
 
     def __init__(
-        self, extractor: Model, part: Part, batch_size: int, precision: str, device: torch.device
+        self,
+        extractor: Model,
+        part: Part,
+        batch_size: int,
+        precision: str,
+        device: torch.device,
+        views: _Views,
     ) -> None:
+        self.views = views
         self.extractor, self.part, self.device = extractor.eval(), part, device
         self.network: Network = extractor  # what is run
         self.batch_size = batch_size
@@ -112,16 +178,18 @@ class _Runner:
 
     @torch.no_grad()
     def whole(self, progress: Callable[[int, int], None] | None) -> tuple[np.ndarray, bytes]:
-        """Features of all pictures and the hash of their pixels, in one reading."""
+        """Features (V * N, D) of all pictures, view by view, and the hash of their pixels."""
         self.network = fold_batch_norm(self.extractor)  # some percent faster; not worth it for few
         digest, rows, done = hashlib.sha256(), [], 0
         with self._autocast():  # around the loop: the casts of the weights are made once
-            for batch in self.part.batches(self.batch_size, shuffle=False).epoch(0):
-                digest.update(batch.x.numpy())
-                rows.append(self._forward(batch.x))
-                done += batch.size
-                if progress:
-                    progress(done, len(self.part))
+            for view in range(self.views.count):
+                for batch in self.part.batches(self.batch_size, shuffle=False).epoch(0):
+                    if view == 0:
+                        digest.update(batch.x.numpy())
+                    rows.append(self._forward(self.views.of_batch(batch.x, view, done)))
+                    done += batch.size
+                    if progress:
+                        progress(done, len(self.part) * self.views.count)
         return np.concatenate(rows), digest.digest()
 
 
@@ -133,7 +201,7 @@ def _cache_path(run: _Runner) -> Path:
         weights.update(values.reshape(-1).view(torch.uint8).numpy())
     key = cache_key(
         weights.hexdigest(), str(run.extractor.graph), run.part.names, run.part.shape,
-        str(run.dtype), run.device.type,
+        str(run.dtype), run.device.type, *run.views.key(run.batch_size),
     )  # fmt: skip
     return cache_root() / "features" / f"{key}.npz"
 
@@ -146,7 +214,7 @@ def _load(path: Path, run: _Runner) -> np.ndarray | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # none there, or damaged: as good as none
     probe = run.first()
-    if rows.dtype != np.float32 or rows.shape != (len(run.part), probe.shape[1]):
+    if rows.dtype != np.float32 or rows.shape != (len(run.part) * run.views.count, probe.shape[1]):
         return None
     # Another batch size may take another kernel; bfloat16 keeps 8 bits.
     slack = (1e-3 if run.dtype is None else 5e-2) * max(float(np.abs(probe).max()), 1e-6)

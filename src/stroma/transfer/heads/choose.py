@@ -144,7 +144,12 @@ def _candidates(wanted: Any, options: dict[str, Any]) -> list[Head]:
         wanted = _AUTO
     several = [wanted] if isinstance(wanted, (str, Head)) else list(wanted)
     if not several:
-        raise ArgumentError("choose_head: no heads to compare", fix='heads="auto"')
+        raise ArgumentError(
+            "choose_head: no heads to compare",
+            where="choose_head(heads=[])",
+            why="the best of those given is chosen",
+            fix='heads="auto"',
+        )
     return [
         head._fresh() if isinstance(head, Head) else kinds.lookup(head)(**options)
         for head in several

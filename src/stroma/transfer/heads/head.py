@@ -157,7 +157,12 @@ class Head(ABC):
         """What was found. Raises: RunError: not fitted."""
         if self._solution is None:
             owner = type(self).__name__
-            raise RunError(f"{owner}: not fitted", where=owner, fix="head.fit(X, y, K)")
+            raise RunError(
+                f"{owner}: not fitted",
+                where=owner,
+                why="there is no solution to decide by yet",
+                fix="head.fit(X, y, K)",
+            )
         return self._solution
 
     def decision(self, features: Any) -> np.ndarray:

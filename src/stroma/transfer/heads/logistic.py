@@ -128,7 +128,12 @@ def principal_axes(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def check_penalties(values: Sequence[float], *, owner: str) -> tuple[float, ...]:
     """The penalties from the largest, so the simplest solution, on."""
     if not len(values):
-        raise ArgumentError(f"{owner}: no penalties to try", fix="penalties=(0.1,)")
+        raise ArgumentError(
+            f"{owner}: no penalties to try",
+            where=f"{owner}(penalties=[])",
+            why="the one that does best on samples left out is taken",
+            fix=f"{owner}(penalties=(0.1,))",
+        )
     checked = [
         check_number("penalty", value, owner=owner, minimum=0, exclusive=True) for value in values
     ]

@@ -54,7 +54,12 @@ class NeighboursHead(Head):
     ) -> None:
         super().__init__(class_weight=class_weight, target=target, seed=seed)
         if not len(neighbours):
-            raise ArgumentError("NeighboursHead: no numbers to try", fix="neighbours=(5,)")
+            raise ArgumentError(
+                "NeighboursHead: no numbers to try",
+                where="NeighboursHead(neighbours=[])",
+                why="so many nearest samples vote on the answer",
+                fix="NeighboursHead(neighbours=(5,))",
+            )
         checked = (check_positive_int("neighbours", k, owner="NeighboursHead") for k in neighbours)
         self.neighbours = tuple(sorted(checked, reverse=True))  # more of them: the simpler answer
 

@@ -83,7 +83,12 @@ class RidgeHead(Head):
             for penalty in penalties:
                 check_number("penalty", penalty, owner="RidgeHead", minimum=0, exclusive=True)
             if not len(penalties):
-                raise ArgumentError("RidgeHead: no penalties to try", fix="penalties=None")
+                raise ArgumentError(
+                    "RidgeHead: no penalties to try",
+                    where="RidgeHead(penalties=[])",
+                    why="the one with the best leave-one-out accuracy is taken",
+                    fix="RidgeHead(penalties=None) tries a range that suits the data",
+                )
 
     def fit_moments(self, moments: Moments) -> Self:
         """Solve from sums alone: samples that fit no memory, or lie on several machines.

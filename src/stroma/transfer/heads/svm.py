@@ -123,7 +123,12 @@ class RBFSVMHead(CrossValidatedHead):
         super().__init__(class_weight=class_weight, target=target, seed=seed)
         owner = "RBFSVMHead"
         if not len(costs):
-            raise ArgumentError(f"{owner}: no costs to try", fix="costs=(1.0,)")
+            raise ArgumentError(
+                f"{owner}: no costs to try",
+                where=f"{owner}(costs=[])",
+                why="the one that does best on samples left out is taken",
+                fix=f"{owner}(costs=(1.0,))",
+            )
         self.settings = tuple(
             sorted(check_number("cost", c, owner=owner, minimum=0, exclusive=True) for c in costs)
         )
