@@ -30,6 +30,7 @@ TRANSLATED = {
     "saving/operations.py:*": "describe names the function that no file can hold",
     "saving/rebuild.py:constant": "caught where the file is named",
     "saving/safetensors.py:_unique": "caught where the file is named",
+    "transfer/unlike.py:_decoded": "caught below, where the record is named",
 }
 
 
