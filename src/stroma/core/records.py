@@ -6,96 +6,30 @@ them. They hold numbers and text, never tensors, models or open files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from stroma.core.findings import Finding as Finding
+from stroma.core.findings import Severity as Severity
 from stroma.core.plain import Record
+from stroma.core.records_audit import FeatureAudit
+from stroma.core.records_transfer import (
+    BaseFacts,
+    Calibration,
+    Embedding,
+    HeadScore,
+    Lead,
+    Rung,
+    UnlikeRow,
+)
+from stroma.core.scores import Interval as Interval
+from stroma.core.scores import Score as Score
 
-Severity = Literal["critical", "warning", "info"]
 Status = Literal["running", "finished", "interrupted", "failed"]
 
 SMALL_SUPPORT = 30  # photos in a class below which its figures are called rough (UX 3.0, rule 3)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interval(Record):
-    """A 95 % confidence interval of a share: 0 <= low <= high <= 1."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def wilson(cls, successes: int, count: int, *, z: float = 1.959964) -> Interval:
-        """Wilson's score interval of `successes` out of `count`.
-
-        (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n). It stays inside [0, 1] and is honest for
-        small counts and for 0 or all right, where the textbook p ± z·s collapses to a point.
-
-        Args:
-            successes: How many were right, 0 to `count`.
-            count: How many were tried; 0 gives [0, 1]: nothing is known.
-            z: Standard normal quantile; 1.96 for 95 %.
-
-        Example:
-            >>> interval = Interval.wilson(288, 312)
-            >>> round(interval.low, 3), round(interval.high, 3)
-            (0.888, 0.948)
-
-        Reference: Wilson 1927, "Probable inference, the law of succession, and statistical
-        inference".
-        """
-        if count == 0:
-            return cls(low=0.0, high=1.0)
-        share, spread = successes / count, z * z / count
-        centre = share + spread / 2
-        half = z * math.sqrt(share * (1 - share) / count + spread / (4 * count))
-        low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
-        # Rounding must not push the ends past the share itself when it is 0 or 1.
-        return cls(low=max(0.0, min(low, share)), high=min(1.0, max(high, share)))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Score(Record):
-    """One figure of merit with its doubt: a share between 0 and 1 measured on `count` photos."""
-
-    name: str
-    value: float
-    interval: Interval | None = None
-    count: int = 0
-
-    @classmethod
-    def of(cls, name: str, right: int, count: int) -> Score:
-        """The share of `count` photos that were right, with Wilson's interval."""
-        share = right / count if count else 0.0
-        return cls(name=name, value=share, interval=Interval.wilson(right, count), count=count)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding(Record):
-    """Something a check saw, what it means, and the one thing to try next.
-
-    Args:
-        term: Word of the glossary that names it ("overfitting").
-        severity: "critical" (the result cannot be trusted), "warning" or "info".
-        evidence: What was seen, with its numbers.
-        where: Layer, class or file it was seen in.
-        since: When it began ("epoch 9").
-        means: What that means, in one sentence.
-        try_next: A command or one change to make.
-        confidence: How sure the check is, in [0, 1].
-    """
-
-    term: str
-    severity: Severity = "warning"
-    evidence: str = ""
-    where: str = ""
-    since: str = ""
-    means: str = ""
-    try_next: str = ""
-    confidence: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +57,7 @@ class Prediction(Record):
         runner_up_probability: Its probability.
         thumbnail: Small picture (WebP, JPEG or PNG) relative to the run folder:
             "photos/17.webp".
+        explained: Likewise the Grad-CAM picture of the predicted class: "photos/17-why.webp".
     """
 
     path: str
@@ -132,6 +67,7 @@ class Prediction(Record):
     runner_up: int | None = None
     runner_up_probability: float | None = None
     thumbnail: str | None = None
+    explained: str | None = None
 
     @property
     def right(self) -> bool:
@@ -271,6 +207,13 @@ class RunRecord(Record):
         confusion: Test photos, row = truth, column = prediction.
         best_epoch: Epoch whose weights were kept (chosen on validation).
         test_reads: How often the test part (the most read of the folds') was read; 1 is right.
+        base: The pretrained base that the classifier stands on; None: from scratch.
+        ladder: What each rung from features to fine-tuning gave per second.
+        heads: The heads that were compared on the same features, `lead` that of the best.
+        calibration: Measured on photos that the classifier did not learn from.
+        unlike: Error rates of the "unlike your photos" score.
+        photo_audit: Near-duplicates, suspected labels, outliers, hard classes; nothing is deleted.
+        embedding: The photos' features on two axes.
         seconds: Stage to its duration ("audit", "decode", "training", "test").
         paths: What was written ("model", "report", "log") to where.
         history: Lines of metrics.jsonl. `predictions`: lines of predictions.jsonl.
@@ -297,6 +240,14 @@ class RunRecord(Record):
     test_reads: int = 0
     layers: tuple[LayerRow, ...] = ()
     findings: tuple[Finding, ...] = ()
+    base: BaseFacts | None = None
+    ladder: tuple[Rung, ...] = ()
+    heads: tuple[HeadScore, ...] = ()
+    lead: Lead | None = None
+    calibration: Calibration | None = None
+    unlike: tuple[UnlikeRow, ...] = ()
+    photo_audit: FeatureAudit | None = None
+    embedding: Embedding | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     history: tuple[EpochRow, ...] = field(default=(), metadata={"json": False})

@@ -3,63 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stroma.core.plain import Record
-from stroma.core.records import Finding
-from stroma.diagnostics.difficulty import ClassDifficulty, ConfusedPair, difficulty
-from stroma.diagnostics.duplicates import NearDuplicates, near_duplicates
-from stroma.diagnostics.labels import SuspectLabels, suspect_labels
-from stroma.diagnostics.outliers import Outliers, outliers
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FeatureAudit(Record):
-    """What features tell about a data set; nothing in it was changed.
-
-    Args:
-        class_names: In the order of the label indices.
-        duplicates, suspects, outliers: See their records.
-        classes: The hardest first. `confused`: the commonest confusions first.
-    """
-
-    class_names: tuple[str, ...]
-    duplicates: NearDuplicates
-    suspects: SuspectLabels
-    outliers: Outliers
-    classes: tuple[ClassDifficulty, ...]
-    confused: tuple[ConfusedPair, ...]
-
-    def findings(self) -> tuple[Finding, ...]:
-        """One finding for each thing that is there, with its numbers and the next step."""
-        pairs, suspects = self.duplicates.pairs, self.suspects.suspects
-        across = [pair for pair in pairs if pair.across_parts]
-        doubtful = [pair for pair in pairs if pair.two_labels]
-        told = (
-            (across, "data leakage", "pairs of nearly the same photo lie in different parts",
-             "the figure on the later part is too good",
-             "make the split anew, or keep such photos together with --group"),
-            (doubtful, "label noise", "pairs of nearly the same photo have two labels",
-             "one of the two labels is wrong", "look at both and correct one"),
-            (suspects, "label noise", f"labels have odds of {self.suspects.odds:g} to 1 against "
-             f"them (about {self.suspects.estimated} are wrong, or hard)",
-             "wrong labels cost accuracy, and make a right model look wrong",
-             "look at the list from the top and correct what is wrong"),
-            (self.outliers.found, "outlier", "photos are unlike all others of their class",
-             "they may be of something else, or badly cut", "look at the list from the top"),
-        )  # fmt: skip
-        return tuple(
-            Finding(
-                term=term, severity="warning" if term != "outlier" else "info",
-                evidence=f"{len(found):,} {what}", where=_first(found), means=means,
-                try_next=fix,
-            )
-            for found, term, what, means, fix in told
-            if found
-        )  # fmt: skip
+from stroma.core.records_audit import FeatureAudit as FeatureAudit
+from stroma.diagnostics.difficulty import difficulty
+from stroma.diagnostics.duplicates import near_duplicates
+from stroma.diagnostics.labels import suspect_labels
+from stroma.diagnostics.outliers import outliers
 
 
 def audit_features(
@@ -100,16 +52,3 @@ def audit_features(
         classes=classes,
         confused=confused,
     )
-
-
-def _first(found: Sequence[Any]) -> str:
-    """The first few by name, or by position where they have none."""
-    names = []
-    for item in found[:3]:
-        if hasattr(item, "first"):
-            one, other = item.first_path or item.first, item.second_path or item.second
-            names.append(f"{one} and {other}")
-        else:
-            names.append(str(item.path or item.index))
-    more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
-    return ", ".join(names) + more

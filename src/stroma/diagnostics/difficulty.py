@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stroma.core.plain import Record
-from stroma.core.records import Interval
+from stroma.core.records_audit import ClassDifficulty as ClassDifficulty
+from stroma.core.records_audit import ConfusedPair as ConfusedPair
+from stroma.core.scores import Interval
 from stroma.diagnostics.inputs import checked_labels, checked_probabilities, named
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassDifficulty(Record):
-    """How one class fares with classifiers that did not learn from the photo itself.
-
-    Args:
-        name: The class; `count` its photos.
-        recall: Share of them that is recognised, with Wilson's `interval`.
-        confidence: Mean probability that its photos get for it.
-        taken_for: The class it is most often taken for, "" for none.
-    """
-
-    name: str
-    count: int
-    recall: float
-    interval: Interval
-    confidence: float
-    taken_for: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConfusedPair(Record):
-    """Photos of class `truth` taken for `predicted`: `count` of them, `share` of the class."""
-
-    truth: str
-    predicted: str
-    count: int
-    share: float
 
 
 def difficulty(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from stroma.core.checks import check_number
-from stroma.core.plain import Record
+from stroma.core.records_audit import DuplicatePair as DuplicatePair
+from stroma.core.records_audit import NearDuplicates as NearDuplicates
 from stroma.data import Part
 from stroma.data.copies import bit_count, candidate_pairs, join
 from stroma.data.scan import perceptual_hash
@@ -27,50 +27,6 @@ _BLOCK = 2048  # photos compared at once with as many: 16 MiB of similarities
 _SHRINKAGE = 0.01  # of the mean variance, added to each: keeps noise axes from being blown up
 _SAMPLES_AN_AXIS = 3  # fewer, and whitening turns even copies away from each other
 _LEAST, _MOST = 0.5, 0.99  # cosines: below 60 degrees nothing is near, above 8 everything is
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DuplicatePair(Record):
-    """Two photos that are nearly the same.
-
-    Args:
-        first, second: Their positions, first < second.
-        similarity: Cosine of their whitened features, in [-1, 1].
-        hash_distance: Differing bits of 64 of their perceptual hashes; None: no hashes given.
-        across_parts: Whether they lie in different parts.
-        two_labels: Whether they have different labels.
-    """
-
-    first: int
-    second: int
-    similarity: float
-    hash_distance: int | None = None
-    first_path: str = ""
-    second_path: str = ""
-    first_part: str = ""
-    second_part: str = ""
-    two_labels: bool = False
-
-    @property
-    def across_parts(self) -> bool:
-        return self.first_part != self.second_part
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NearDuplicates(Record):
-    """Pairs of near-duplicates, the most similar first.
-
-    Args:
-        count: Photos compared.
-        threshold: Similarity from which a pair is listed, from the data's own distribution.
-        pairs: What was found.
-        groups: Positions that hang together through pairs, each group from two on.
-    """
-
-    count: int
-    threshold: float
-    pairs: tuple[DuplicatePair, ...] = ()
-    groups: tuple[tuple[int, ...], ...] = ()
 
 
 def near_duplicates(

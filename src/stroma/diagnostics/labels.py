@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from stroma.core.checks import check_number
-from stroma.core.plain import Record
+from stroma.core.records_audit import SuspectLabel as SuspectLabel
+from stroma.core.records_audit import SuspectLabels as SuspectLabels
 from stroma.diagnostics.inputs import checked_labels, checked_probabilities, named
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SuspectLabel(Record):
-    """A photo whose label is probably wrong.
-
-    Args:
-        index: Its position.
-        label: The class index that it has; `probability` that of this class, held out.
-        suggested: The most probable class index; `suggested_probability` its probability.
-    """
-
-    index: int
-    label: int
-    suggested: int
-    probability: float
-    suggested_probability: float
-    path: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SuspectLabels(Record):
-    """Labels to look at, the least believable first.
-
-    Args:
-        count: Photos looked at.
-        estimated: How many labels are wrong, as confident learning counts them: off the diagonal
-            of the confident joint. A network's own mistakes count too.
-        odds: From these odds against a label on, it is listed.
-        suspects: What was found.
-    """
-
-    count: int
-    estimated: int
-    odds: float
-    suspects: tuple[SuspectLabel, ...] = ()
 
 
 def suspect_labels(

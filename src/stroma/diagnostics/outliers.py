@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from stroma.core.checks import check_number
-from stroma.core.plain import Record
+from stroma.core.records_audit import Outlier as Outlier
+from stroma.core.records_audit import Outliers as Outliers
 from stroma.diagnostics.inputs import (
     chance_threshold,
     checked_features,
@@ -23,31 +23,6 @@ _BLOCK = 1024  # photos of a class compared at once with all of it
 _LEAST_IN_CLASS = 8  # fewer photos say nothing of what is usual among them
 _MAD = 1.4826  # median absolute deviation -> standard deviation, of a normal distribution
 _LEAST = 3.5  # deviations; Iglewicz & Hoaglin's cut, below which nothing is called far
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outlier(Record):
-    """A photo unlike the others of its class.
-
-    Args:
-        index: Its position.
-        label: Its class index.
-        score: Distance in robust deviations above the median of its class.
-    """
-
-    index: int
-    label: int
-    score: float
-    path: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outliers(Record):
-    """Photos far from their class, the farthest first; listed from `threshold` deviations on."""
-
-    count: int
-    threshold: float
-    found: tuple[Outlier, ...] = ()
 
 
 def outliers(

@@ -3,79 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from stroma.core.checks import check_choice, check_number, check_positive_int
 from stroma.core.errors import DataError
-from stroma.core.plain import Record
-from stroma.core.records import Interval
+from stroma.core.records_transfer import Calibration as Calibration
+from stroma.core.records_transfer import RefusalRow as RefusalRow
+from stroma.core.records_transfer import ReliabilityRow as ReliabilityRow
+from stroma.core.scores import Interval
 
 Binning = Literal["mass", "width"]
 
 _TINY = float(np.finfo(np.float32).tiny)  # log of a probability that float32 rounded to 0
 _COLDEST, _HOTTEST = 1e-3, 1e3
 _THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReliabilityRow(Record):
-    """The photos whose confidence lies between `low` and `high`.
-
-    Args:
-        confidence: Their mean probability of the predicted class.
-        accuracy: Share of them that was right, of which `interval` is Wilson's.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float
-    accuracy: float
-    interval: Interval
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RefusalRow(Record):
-    """What happens when answers below a probability are refused.
-
-    Args:
-        threshold: Answers less probable than this are refused.
-        accepted: Photos that are answered; `coverage` is their share, with its interval.
-        error: Share of the accepted that is wrong; None where none is accepted.
-    """
-
-    threshold: float
-    accepted: int
-    coverage: float
-    coverage_interval: Interval
-    error: float | None
-    error_interval: Interval
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration(Record):
-    """How far probabilities can be believed, before and after one temperature.
-
-    Args:
-        temperature: What logits are divided by; above 1 the network was too sure of itself.
-        count: Photos it was measured on.
-        nll_before, nll_after: Mean negative log-likelihood, nats.
-        ece_before, ece_after: `expected_calibration_error` in bins of equal mass.
-        reliability: Table after the temperature.
-        refusal: "Refuse below" table after the temperature.
-    """
-
-    temperature: float
-    count: int
-    nll_before: float
-    nll_after: float
-    ece_before: float
-    ece_after: float
-    reliability: tuple[ReliabilityRow, ...]
-    refusal: tuple[RefusalRow, ...]
 
 
 def calibrate(

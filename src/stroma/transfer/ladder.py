@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from stroma.core.checks import check_number, check_positive_int
 from stroma.core.errors import GraphError, ShapeError
-from stroma.core.plain import Record
 from stroma.core.preprocessing import Preprocessing
-from stroma.core.records import Score
+from stroma.core.records_transfer import Rung as Rung
+from stroma.core.scores import Score
 from stroma.data import ImageData, Part
 from stroma.models import Model
 from stroma.transfer.compose import feature_extractor, with_head
@@ -28,27 +28,6 @@ from stroma.transfer.stages import Stage, layer_at, split, stages
 
 _FEWEST_EPOCHS = 3  # fewer move too little to be worth the wait
 _BATCH = 32
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rung(Record):
-    """One way to a classifier, and what it gave.
-
-    Args:
-        name: "features + ridge", "head: lda", "tuned from layer4.0.conv1 on", "tuned whole".
-        seconds: That it took, beyond the rungs before; of one that was left out, what it needs.
-        score: Accuracy on validation; None: left out.
-        epochs: Of tuning.
-        chosen: Whether the model that ships stands on it.
-        left_out: Why it was not tried.
-    """
-
-    name: str
-    seconds: float
-    score: Score | None = None
-    epochs: int = 0
-    chosen: bool = False
-    left_out: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

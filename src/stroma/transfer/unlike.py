@@ -14,7 +14,8 @@ from sklearn.cluster import KMeans
 from stroma.core.checks import check_number, check_positive_int
 from stroma.core.errors import ArgumentError, DataError, GraphError
 from stroma.core.plain import Record
-from stroma.core.records import Interval
+from stroma.core.records_transfer import UnlikeRow as UnlikeRow
+from stroma.core.scores import Interval
 from stroma.models import Model
 from stroma.network.network import Network
 
@@ -23,22 +24,6 @@ _MOST_ROWS = 20_000  # photos that prototypes are made of; more change nothing t
 _MOST_KEPT = 1024  # held-out distances that ship: percentiles to a thousandth
 _MOST_NUMBERS = 1 << 22  # in the prototypes of a file
 _THRESHOLDS = (0.90, 0.95, 0.98, 0.99)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UnlikeRow(Record):
-    """What happens when photos of a score of `threshold` or more are called unlike.
-
-    Args:
-        false_alarms: Share of the user's own photos that is called so, with its interval.
-        caught: Share of foreign photos that is called so; None: none were given.
-    """
-
-    threshold: float
-    false_alarms: float
-    false_alarms_interval: Interval
-    caught: float | None = None
-    caught_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
