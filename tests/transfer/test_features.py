@@ -1,5 +1,6 @@
 """Feature extraction against a plain forward pass; what makes the cache be believed or not."""
 
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from stroma.core.preprocessing import PREPROCESSING_MODES, Preprocessing
 from stroma.core.seeds import set_random_seed
 from stroma.data import arrays, images
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
-from stroma.transfer.features import features
+from stroma.transfer.features import feature_blocks, features
 from stroma.transfer.heads.ridge import RidgeHead
+from stroma.transfer.moments import Moments
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), np.uint8)
 
@@ -199,6 +201,17 @@ def test_normalisation_is_folded_and_features_stay(part):
     model(part.images() / np.float32(1), training=True)
     got = features(model, part, precision="float32", cache=False)
     np.testing.assert_allclose(got, expected(model, part.images()), rtol=1e-5, atol=1e-5)
+
+
+def test_blocks_add_up_to_the_head_of_all(part):
+    blocks = list(feature_blocks(network(), part, rows=17, precision="float32"))
+    assert [len(rows) for rows, _ in blocks][:-1] == [17] * (len(blocks) - 1)
+    whole = features(network(), part, precision="float32")
+    np.testing.assert_allclose(np.concatenate([rows for rows, _ in blocks]), whole, rtol=1e-5)
+    moments = reduce(Moments.merge, (Moments.of(rows, labels, 3) for rows, labels in blocks))
+    streamed = RidgeHead([0.5]).fit_moments(moments).decision(whole)
+    at_once = RidgeHead([0.5]).fit(whole, part.labels, 3).decision(whole)
+    np.testing.assert_allclose(streamed, at_once, atol=1e-4)
 
 
 def test_an_empty_part(part):

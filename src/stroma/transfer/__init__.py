@@ -20,7 +20,7 @@ from stroma.transfer.calibration import (
     tempered,
 )
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
-from stroma.transfer.features import features
+from stroma.transfer.features import feature_blocks, features
 from stroma.transfer.finetune import Finetuned, GradualUnfreezing, finetune
 from stroma.transfer.forgetting import EWC, CoTuning, LwF, Replay
 from stroma.transfer.heads import (
@@ -46,7 +46,7 @@ from stroma.transfer.penalties import BSS, L2SP
 from stroma.transfer.unlike import Unlike, UnlikeRow, below_head, output_layer
 
 __all__ = [
-    "transfer", "Transferred", "Rung", "feature_extractor", "features", "preprocess", "with_head",
+    "transfer", "Transferred", "Rung", "feature_extractor", "features", "feature_blocks", "preprocess", "with_head",
     "Head", "choose_head", "HeadChoice", "HeadScore", "LeaveOneOut",
     "RidgeHead", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",

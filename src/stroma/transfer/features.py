@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,6 +100,28 @@ def features(
     computed, pixels = run.whole(progress)
     _keep(path, computed, pixels)
     return computed.reshape(shape)
+
+
+def feature_blocks(
+    base: nn.Module, part: Part, *, rows: int = 8192, **options: Any
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Features and labels of a part, `rows` pictures at a time: for those that fit no memory.
+
+    Blocks add up: `RidgeHead().fit_moments(reduce(Moments.merge, (Moments.of(x, y, classes) for
+    x, y in feature_blocks(base, part))))` is the head of all pictures, and blocks may as well be
+    computed on several machines.
+
+    Args:
+        base, part: As in `features`.
+        rows: Pictures in a block, >= 1.
+        **options: Of `features`, all but `views`. Each block is cached on its own.
+    Shape: -> (rows, D) float32 and (rows,) int64
+    Raises: ArgumentError: rows below 1.
+    """
+    check_positive_int("rows", rows, owner="feature_blocks")
+    for start in range(0, len(part), rows):
+        block = part.take(slice(start, start + rows))
+        yield features(base, block, **options), block.labels
 
 
 @dataclass(frozen=True, slots=True)

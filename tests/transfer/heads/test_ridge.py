@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge, RidgeClassifierCV
+from sklearn.utils.class_weight import compute_sample_weight
 
 from stroma.core.errors import ArgumentError, DataError, RunError
 from stroma.transfer.heads import ridge
@@ -46,6 +47,48 @@ def test_leave_one_out_is_exact(count, size, penalty):
     assert head.best.accuracy == (truth.argmax(1) == labels).mean()
     error = ((truth - targets(labels, 3)) ** 2).mean()
     np.testing.assert_allclose(head.best.squared_error, error, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("count", "size"), [(40, 7), (12, 30)])
+def test_leave_one_out_with_weights_is_exact(count, size):
+    x, labels = sample(count, size)
+    weight = np.random.default_rng(1).uniform(0.3, 3, count)
+    weight /= weight.mean()
+    mean = weight @ x / count
+    z = x / np.sqrt(weight @ (x - mean) ** 2 / count)
+    head = RidgeHead([2.0]).fit(x, labels, 3, weight)
+    for i in range(count):
+        rest = np.arange(count) != i
+        model = Ridge(alpha=2.0, solver="cholesky")
+        model.fit(z[rest], targets(labels, 3)[rest], sample_weight=weight[rest])
+        np.testing.assert_allclose(head.held_out[i], model.predict(z[i : i + 1])[0], atol=1e-6)
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    x, labels = sample(60)
+    labels = np.minimum(labels, 1)  # 20 and 40
+    head = RidgeHead([1.0], class_weight="balanced").fit(x, labels, 2)
+    same = RidgeHead([1.0]).fit(x, labels, 2, compute_sample_weight("balanced", labels))
+    np.testing.assert_allclose(head.decision(x), same.decision(x), atol=1e-9)
+
+
+def test_from_moments_by_generalised_cross_validation():
+    x, labels = sample(60, 12, classes=4, seed=3)
+    penalties = [0.1, 1.0, 10.0, 100.0, 1000.0]
+    moments = Moments.of(x[:21], labels[:21], 4).merge(Moments.of(x[21:], labels[21:], 4))
+    streamed = RidgeHead(penalties).fit_moments(moments)
+    z, t = (x - x.mean(0)) / x.std(0), targets(labels, 4)
+    errors = []
+    for penalty in penalties:
+        hat = z @ np.linalg.solve(z.T @ z + penalty * np.eye(12), z.T) + 1 / 60
+        errors.append(((t - hat @ t) ** 2).sum() / (1 - np.trace(hat) / 60) ** 2)
+    chosen = penalties[int(np.argmin(errors))]
+    assert streamed.setting == f"penalty {chosen:g}"
+    whole = RidgeHead([chosen]).fit(x, labels, 4)
+    np.testing.assert_allclose(streamed.decision(x), whole.decision(x), atol=1e-9)
+    assert streamed.sharpness == 1
+    streamed.calibrate(whole.held_out, labels)
+    np.testing.assert_allclose(streamed.sharpness, whole.sharpness)
 
 
 def test_brute_force_would_catch_a_forgotten_intercept():
