@@ -1,5 +1,9 @@
 """Keras' applications under Keras' names."""
 
+from stroma.applications.mobilenet_v2 import MobileNetV2
 from stroma.applications.resnet import ResNet50, ResNet101, ResNet152
 
-__all__ = ["ResNet50", "ResNet101", "ResNet152"]
+__all__ = [
+    "ResNet50", "ResNet101", "ResNet152",
+    "MobileNetV2",
+]  # fmt: skip

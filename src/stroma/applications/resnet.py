@@ -7,20 +7,20 @@ convolutions have no biases. Weights of one are refused by the other.
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 from stroma import layers
-from stroma.core.checks import check_choice
-from stroma.core.errors import WeightsError
+from stroma.applications.building import (
+    InputShape,
+    Pooling,
+    Symbolic,
+    Weights,
+    entry,
+    loaded,
+    with_top,
+)
 from stroma.core.preprocessing import PREPROCESSING_MODES
 from stroma.models import Model
-from stroma.saving.weights import load_into, read_weights
-
-Symbolic = Any  # a SymbolicTensor: calling an nn.Module has no types
-Weights = str | PathLike[str] | None
-InputShape = tuple[int | None, int | None, int] | None
-Pooling = Literal["avg", "max"] | None
 
 
 def _convolution(x: Symbolic, filters: int, kernel: int, name: str, stride: int = 1) -> Symbolic:
@@ -66,35 +66,13 @@ def _resnet(
     classifier_activation: str | None,
     name: str,
 ) -> Model:
-    check_choice("pooling", pooling, (None, "avg", "max"), owner=name)
-    if input_shape is None:
-        input_shape = (224, 224, 3) if include_top else (None, None, 3)
-    inputs = layers.Input(input_shape) if input_tensor is None else input_tensor
-    x = _features(inputs, depths)  # (B, H/32, W/32, 2048)
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    elif pooling is not None:
-        kind = layers.GlobalAveragePooling2D if pooling == "avg" else layers.GlobalMaxPooling2D
-        x = kind(name=f"{pooling}_pool")(x)
-    model = Model(inputs, x, name=name)
-    if weights is not None:
-        _load(model, weights)
-    return model
-
-
-def _load(model: Model, weights: str | PathLike[str]) -> None:
-    if weights == "imagenet":
-        raise WeightsError(
-            "Keras' ImageNet weights are not fetched by stroma",
-            where=f"applications.{model.name}(weights='imagenet')",
-            why="nothing is downloaded that was not named file by file",
-            fix="stroma.zoo has pretrained ResNets by name; or give weights= the path of a file",
-        )
-    model.load_report = load_into(
-        model, read_weights(weights), head="predictions.", source=str(weights)
-    )
-    model.preprocessing = PREPROCESSING_MODES["caffe"]  # what Keras' own weights were trained with
+    inputs = entry(input_tensor, input_shape, include_top, 224)
+    x = with_top(
+        _features(inputs, depths), include_top=include_top, pooling=pooling, classes=classes,
+        activation=classifier_activation, owner=name,
+    )  # fmt: skip
+    # "caffe" is what Keras' own weights were trained with
+    return loaded(Model(inputs, x, name=name), weights, PREPROCESSING_MODES["caffe"])
 
 
 def ResNet50(  # noqa: N802  (Keras' name)
