@@ -20,6 +20,7 @@ from stroma.transfer import feature_extractor
 # numbers in all, smallest side that the builder takes, channels without top
 NETWORKS: dict[str, tuple[int, int, int]] = {
     "MobileNetV2": (3_538_984, 32, 1280),
+    "EfficientNetB0": (5_330_571, 32, 1280),
 }
 SETTINGS = (
     "epsilon", "momentum", "rate", "noise_shape", "padding", "strides", "pool_size", "activation",

@@ -1,9 +1,10 @@
 """Keras' applications under Keras' names."""
 
+from stroma.applications.efficientnet import EfficientNetB0
 from stroma.applications.mobilenet_v2 import MobileNetV2
 from stroma.applications.resnet import ResNet50, ResNet101, ResNet152
 
 __all__ = [
     "ResNet50", "ResNet101", "ResNet152",
-    "MobileNetV2",
+    "MobileNetV2", "EfficientNetB0",
 ]  # fmt: skip
