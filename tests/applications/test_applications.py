@@ -21,6 +21,7 @@ from stroma.transfer import feature_extractor
 NETWORKS: dict[str, tuple[int, int, int]] = {
     "MobileNetV2": (3_538_984, 32, 1280),
     "EfficientNetB0": (5_330_571, 32, 1280),
+    "DenseNet121": (8_062_504, 32, 1024),
 }
 SETTINGS = (
     "epsilon", "momentum", "rate", "noise_shape", "padding", "strides", "pool_size", "activation",

@@ -1,10 +1,11 @@
 """Keras' applications under Keras' names."""
 
+from stroma.applications.densenet import DenseNet121
 from stroma.applications.efficientnet import EfficientNetB0
 from stroma.applications.mobilenet_v2 import MobileNetV2
 from stroma.applications.resnet import ResNet50, ResNet101, ResNet152
 
 __all__ = [
     "ResNet50", "ResNet101", "ResNet152",
-    "MobileNetV2", "EfficientNetB0",
+    "MobileNetV2", "EfficientNetB0", "DenseNet121",
 ]  # fmt: skip

@@ -1,0 +1,79 @@
+"""Keras' DenseNet: the layers of `stroma.zoo.densenet121` with Keras' names and epsilon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stroma import layers
+from stroma.applications.building import (
+    InputShape,
+    Pooling,
+    Symbolic,
+    Weights,
+    entry,
+    loaded,
+    with_top,
+)
+from stroma.core.preprocessing import PREPROCESSING_MODES
+from stroma.models import Model
+
+_DEPTHS = (6, 12, 24, 16)
+_GROWTH = 32  # channels that each layer adds
+
+
+def _activated(x: Symbolic, name: str) -> Symbolic:
+    x = layers.BatchNormalization(epsilon=1.001e-5, name=f"{name}bn")(x)
+    return layers.Activation("relu", name=f"{name}relu")(x)
+
+
+def _layer(x: Symbolic, name: str) -> Symbolic:
+    y = _activated(x, f"{name}_0_")
+    y = layers.Conv2D(4 * _GROWTH, 1, use_bias=False, name=f"{name}_1_conv")(y)
+    y = _activated(y, f"{name}_1_")
+    y = layers.Conv2D(_GROWTH, 3, padding="same", use_bias=False, name=f"{name}_2_conv")(y)
+    return layers.Concatenate(name=f"{name}_concat")([x, y])
+
+
+def _transition(x: Symbolic, name: str) -> Symbolic:
+    x = _activated(x, f"{name}_")
+    x = layers.Conv2D(x.shape[-1] // 2, 1, use_bias=False, name=f"{name}_conv")(x)
+    return layers.AveragePooling2D(2, 2, name=f"{name}_pool")(x)
+
+
+def _features(x: Symbolic) -> Symbolic:
+    x = layers.ZeroPadding2D(3)(x)
+    x = layers.Conv2D(64, 7, 2, use_bias=False, name="conv1_conv")(x)
+    x = layers.ZeroPadding2D(1)(_activated(x, "conv1_"))
+    x = layers.MaxPooling2D(3, 2, name="pool1")(x)
+    for stage, depth in enumerate(_DEPTHS, start=2):
+        for number in range(1, depth + 1):
+            x = _layer(x, f"conv{stage}_block{number}")
+        if stage <= len(_DEPTHS):
+            x = _transition(x, f"pool{stage}")
+    return _activated(x, "")
+
+
+def DenseNet121(  # noqa: N802  (Keras' name)
+    include_top: bool = True,
+    weights: Weights = None,
+    input_tensor: Any = None,
+    input_shape: InputShape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+    name: str = "densenet121",
+) -> Model:
+    """Keras' DenseNet-121: 8,062,504 numbers, of which 83,648 are BatchNorm's statistics.
+
+    Arguments as `ResNet50`.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 1024) without top
+    Raises: WeightsError: the weights do not fit, torchvision's among them.
+    Reference: Huang et al. 2017, "Densely Connected Convolutional Networks", table 1.
+    """
+    inputs = entry(input_tensor, input_shape, include_top, 224)
+    x = with_top(
+        _features(inputs), include_top=include_top, pooling=pooling, classes=classes,
+        activation=classifier_activation, owner=name,
+    )  # fmt: skip
+    return loaded(Model(inputs, x, name=name), weights, PREPROCESSING_MODES["torch"])
