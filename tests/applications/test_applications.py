@@ -23,6 +23,7 @@ NETWORKS: dict[str, tuple[int, int, int]] = {
     "EfficientNetB0": (5_330_571, 32, 1280),
     "DenseNet121": (8_062_504, 32, 1024),
     "Xception": (22_910_480, 71, 2048),
+    "InceptionV3": (23_851_784, 75, 2048),
 }
 SETTINGS = (
     "epsilon", "momentum", "rate", "noise_shape", "padding", "strides", "pool_size", "activation",
