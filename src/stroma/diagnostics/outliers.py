@@ -18,7 +18,7 @@ from stroma.diagnostics.inputs import (
     unit_rows,
 )
 
-_NEIGHBOURS = 5
+_NEIGHBOURS = 20  # at most a quarter of the class: with few, a clump of odd photos hides itself
 _BLOCK = 1024  # photos of a class compared at once with all of it
 _LEAST_IN_CLASS = 8  # fewer photos say nothing of what is usual among them
 _MAD = 1.4826  # median absolute deviation -> standard deviation, of a normal distribution
@@ -30,13 +30,15 @@ def outliers(
     labels: Any,
     *,
     paths: Sequence[str] | None = None,
-    expected_by_chance: float = 1.0,
+    expected_by_chance: float = 5.0,
 ) -> Outliers:
     """Photos that are far from their own class, each class by its own measure.
 
-    d = log of the mean angle-distance 1 - cos to the five nearest photos of the same class, then
+    d = log of the mean distance 1 - cos to the 20 nearest photos of the same class, then
     (d - median) / (1.4826 MAD) over the class: both are blind to the outliers themselves. Listed
-    is what lies above the tail of these scores (`chance_threshold`), and above 3.5 at least.
+    is what lies above the tail of these scores (`chance_threshold`), and above 3.5 at least. Photos
+    that are odd in the same way and many in one class hide each other; photos of another class of
+    the data are found by `suspect_labels`.
 
     Args:
         features: (N, D).
@@ -80,11 +82,11 @@ def outliers(
 
 def _scores(unit: np.ndarray) -> np.ndarray:
     """(n,) robust deviations of the photos of one class."""
-    near = np.empty(len(unit))
+    near, count = np.empty(len(unit)), min(_NEIGHBOURS, len(unit) // 4)
     for at in range(0, len(unit), _BLOCK):
         cosine = unit[at : at + _BLOCK] @ unit.T
         cosine[np.arange(len(cosine)), np.arange(at, at + len(cosine))] = -np.inf
-        near[at : at + _BLOCK] = np.partition(cosine, -_NEIGHBOURS)[:, -_NEIGHBOURS:].mean(1)
+        near[at : at + _BLOCK] = np.partition(cosine, -count)[:, -count:].mean(1)
     distance = np.log(np.maximum(1 - near, 1e-6))  # 1e-6: copies; float32 sees nothing below
     centre = np.median(distance)
     spread = _MAD * np.median(np.abs(distance - centre))
