@@ -52,8 +52,11 @@ DIFFERENT = {
     "callbacks.History": "a plain record of the run, not a callback that is attached",
     "losses.deserialize": "Keras calls a config a name here",
     **{
-        f"applications.ResNet{depth}": "weights=None: nothing is fetched that nobody asked for"
-        for depth in (50, 101, 152)
+        f"applications.{name}": "weights=None: nothing is fetched that nobody asked for"
+        for name in (
+            "ResNet50", "ResNet101", "ResNet152", "MobileNetV2", "EfficientNetB0", "DenseNet121",
+            "Xception", "InceptionV3",
+        )  # fmt: skip
     },
     "models.save_model": "known defect: path= for Keras' filepath=, no zipped=",
     "models.load_model": "known defect: path= for Keras' filepath=, no safe_mode= (always safe)",
