@@ -54,9 +54,15 @@ DIFFERENT = {
     **{
         f"applications.{name}": "weights=None: nothing is fetched that nobody asked for"
         for name in (
-            "ResNet50", "ResNet101", "ResNet152", "MobileNetV2", "EfficientNetB0", "DenseNet121",
-            "Xception", "InceptionV3",
-        )  # fmt: skip
+            "ResNet50",
+            "ResNet101",
+            "ResNet152",
+            "MobileNetV2",
+            "EfficientNetB0",
+            "DenseNet121",
+            "Xception",
+            "InceptionV3",
+        )
     },
     "models.save_model": "known defect: path= for Keras' filepath=, no zipped=",
     "models.load_model": "known defect: path= for Keras' filepath=, no safe_mode= (always safe)",
