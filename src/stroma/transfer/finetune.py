@@ -35,7 +35,7 @@ from stroma.transfer.penalties import Penalty
 from stroma.transfer.stages import Stage, stages
 from stroma.transfer.wise import Average, best_of, choose_average
 
-HeadStart = Head | Literal["ridge", "random", "own"]
+HeadStart = Head | Sequence[Layer] | Literal["ridge", "random", "own"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +121,9 @@ def finetune(
     Args:
         base: As for `transfer`; with `head="own"` a classifier that is tuned as it is.
         data: Train is learnt from, validation chooses.
-        head: "ridge", or a head to fit (it must come as layers that can learn); "random" is what
-            plain fine-tuning does; "own" keeps the head that `base` has.
+        head: "ridge", or a head to fit (it must come as layers that can learn), or the layers of
+            one that is fitted (`head.as_layers()`); "random" is what plain fine-tuning does; "own"
+            keeps the head that `base` has.
         until: First layer that is tuned, best a stage's `start`: all before it is frozen and, where
             that can be, run only once, its maps kept in memory. None: everything is tuned.
         epochs: How often each picture is seen, >= 1.
@@ -218,12 +219,15 @@ def _start(
     if head == "random":
         dense = layers.Dense(classes, activation="softmax", name="head")
         return with_head(extractor, [dense]), [dense]
-    solver = RidgeHead() if head == "ridge" else head
-    found = features(extractor, data.train, device=device)
-    own = solver.fit(found, data.train.labels, classes).as_layers()
+    if isinstance(head, Head) or head == "ridge":
+        solver = head if isinstance(head, Head) else RidgeHead()
+        found = features(extractor, data.train, device=device)
+        own = solver.fit(found, data.train.labels, classes).as_layers()
+    else:
+        own = [layer for layer in head if isinstance(layer, Layer)]
     if not any(list(part.parameters()) for part in own):
         raise ArgumentError(
-            f"the head {solver.name!r} has no weights that could learn",
+            "the head has no weights that could learn",
             where="finetune(head=...)",
             why="fine-tuning moves the head together with the features",
             fix='head="ridge"',

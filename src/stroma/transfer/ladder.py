@@ -5,25 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stroma.core.checks import check_number, check_positive_int
+from stroma.core.checks import check_choice, check_number, check_positive_int
 from stroma.core.errors import GraphError, ShapeError
 from stroma.core.preprocessing import Preprocessing
 from stroma.core.records_transfer import Rung as Rung
-from stroma.core.scores import Score
+from stroma.core.scores import Interval, Score
 from stroma.data import ImageData, Part
 from stroma.models import Model
+from stroma.network.freezing import unfreeze
+from stroma.training import fitting
 from stroma.transfer.compose import feature_extractor, with_head
 from stroma.transfer.features import features
 from stroma.transfer.finetune import Finetuned, finetune
-from stroma.transfer.heads.choose import choose_head
+from stroma.transfer.heads.choose import MOST_WORK, HeadChoice, choose_head
 from stroma.transfer.heads.head import Head
 from stroma.transfer.heads.ridge import RidgeHead
+from stroma.transfer.heads.scoring import TARGETS, Target, estimate
 from stroma.transfer.stages import Stage, layer_at, split, stages
 
 _FEWEST_EPOCHS = 3  # fewer move too little to be worth the wait
@@ -43,6 +46,7 @@ class Transferred:
             were compared it is a little too good: the test part is for the headline.
         rungs: All that were tried or left out, in order.
         tuned: What fine-tuning gave, where that was chosen.
+        choice: How the heads compare, where there were several.
     """
 
     model: Model
@@ -51,6 +55,7 @@ class Transferred:
     validation: Score
     rungs: tuple[Rung, ...] = ()
     tuned: Finetuned | None = None
+    choice: HeadChoice | None = None
 
     def __str__(self) -> str:
         return "\n".join(_told(rung) for rung in self.rungs)
@@ -62,6 +67,7 @@ def transfer(
     *,
     budget: float | None = None,
     head: str | Head | Sequence[str | Head] = "ridge",
+    target: Target = "accuracy",
     epochs: int = 10,
     layer: str | None = None,
     preprocessing: Preprocessing | None = None,
@@ -86,6 +92,8 @@ def transfer(
         budget: Seconds for everything, > 0; fine-tuning is begun only where the machine's measured
             pace says that it fits. None: no fine-tuning.
         head: "ridge", "auto", or what `choose_head` takes.
+        target: "accuracy", or "balanced_accuracy": the mean of the classes' recalls; heads then
+            weigh the classes alike.
         epochs: Most epochs of tuning, >= 1.
         layer, preprocessing, precision, device, cache: As in `features`.
         seed: Of tuning.
@@ -103,7 +111,6 @@ def transfer(
     Reference: the order of the rungs: Kumar et al. 2022 (a probe first, then tuning from it).
     """
     began = time.perf_counter()
-    check_positive_int("epochs", epochs, owner="transfer")
     if budget is not None:
         check_number("budget", budget, owner="transfer", minimum=0, exclusive=True)
     extractor = feature_extractor(
@@ -116,33 +123,114 @@ def transfer(
             extractor, part, precision=precision, device=device, cache=cache, progress=told
         )
 
+    return climb(
+        extractor, data, of, deadline=None if budget is None else began + budget, began=began,
+        head=head, target=target, epochs=epochs, precision=precision, device=device, seed=seed,
+    )  # fmt: skip
+
+
+def climb(
+    extractor: Model,
+    data: ImageData,
+    of: Callable[[str, Part], np.ndarray],
+    *,
+    deadline: float | None = None,
+    began: float | None = None,
+    head: str | Head | Sequence[str | Head] = "ridge",
+    target: Target = "accuracy",
+    most_work: float = MOST_WORK,
+    epochs: int = 10,
+    forced: bool = False,
+    precision: str = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> Transferred:
+    """`transfer` for features that somebody else keeps.
+
+    Args:
+        extractor: Pictures (B, H, W, C) to features (B, D).
+        data: Without validation the scores are those of leave-one-out, and nothing is tuned.
+        of: Gives the features of a part, which it is also told by name.
+        deadline: By `time.perf_counter`, for everything; None: no fine-tuning.
+        began: When the first rung began; None: now.
+        head, target, epochs, precision, device, seed: As in `transfer`.
+        most_work: As in `choose_head`.
+        forced: Whether the fewest epochs are tuned even where they take longer than the deadline.
+    """
+    began = time.perf_counter() if began is None else began
+    check_positive_int("epochs", epochs, owner="transfer")
+    check_choice("target", target, TARGETS, owner="transfer")
     classes, labels = len(data.class_names), data.train.labels
     train, validation = of("train", data.train), of("validation", data.validation)
-    heads: list[Head] = [RidgeHead().fit(train, labels, classes)]
-    rungs = [_head_rung("features + ridge", heads[0], validation, data.validation, began)]
+    judge = _Judge(validation, data.validation, labels, target)
+    weight: Literal["balanced"] | None = "balanced" if target == "balanced_accuracy" else None
+    heads: list[Head] = [RidgeHead(class_weight=weight, target=target)]
+    heads[0].fit(train, labels, classes)
+    rungs = [judge.rung("features + ridge", heads[0], began)]
+    choice = None
     if head != "ridge":
         start = time.perf_counter()
-        found = choose_head(train, labels, classes, head, seed=seed).head
-        if found.name != heads[0].name:
-            heads.append(found)
-            name = f"head: {found.name}"
-            rungs.append(_head_rung(name, found, validation, data.validation, start))
+        choice = choose_head(
+            train, labels, classes, head, target=target, class_weight=weight,
+            most_work=most_work, seed=seed,
+        )  # fmt: skip
+        if choice.head.name != heads[0].name:
+            heads.append(choice.head)
+            rungs.append(judge.rung(f"head: {choice.head.name}", choice.head, start))
     at, tuned = _best(rungs), None
     best = heads[at]
-    if budget is not None:
-        climb = _Climb(extractor, data, began + budget, epochs, precision, device, seed)
-        more, tuned = climb.on(rungs[at])
+    if deadline is not None and len(data.validation):
+        further = _Climb(
+            extractor, data, judge, heads[0], deadline, epochs, forced, precision, device, seed
+        )
+        more, tuned = further.on(rungs[at])
         rungs += more
         at = _best(rungs)
     rungs[at] = replace(rungs[at], chosen=True)
-    both = np.concatenate([train, validation]), np.concatenate([labels, data.validation.labels])
-    final = best.fit(*both, classes)
+    if len(validation):
+        train = np.concatenate([train, validation])
+        labels = np.concatenate([labels, data.validation.labels])
+    final = best.fit(train, labels, classes)
     score = rungs[at].score
     assert score is not None
     return Transferred(
         model=tuned.model if tuned else with_head(extractor, final.as_layers()),
         extractor=extractor, head=final, validation=score, rungs=tuple(rungs), tuned=tuned,
+        choice=choice,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Scores rungs: on validation, or by leave-one-out where there is none."""
+
+    features: np.ndarray
+    part: Part
+    labels: np.ndarray  # of the training part
+    target: Target
+
+    def rung(self, name: str, head: Head, start: float) -> Rung:
+        """A rung of a head, that began at `start`."""
+        if len(self.part):
+            score = self._score(head.predict(self.features) == self.part.labels, self.part.labels)
+        else:
+            score = self._score(head.held_out.argmax(1) == self.labels, self.labels, head.how)
+        return Rung(name=name, seconds=time.perf_counter() - start, score=score)
+
+    def tuned(self, found: Finetuned) -> Score:
+        if self.target == "accuracy":
+            return found.validation
+        outputs = list(
+            fitting.predict_batches(found.model, self.part.batches(_BATCH, shuffle=False))
+        )
+        return self._score(np.concatenate(outputs).argmax(1) == self.part.labels, self.part.labels)
+
+    def _score(self, right: np.ndarray, labels: np.ndarray, on: str = "validation") -> Score:
+        found = estimate(right, labels, self.target)
+        return Score(
+            name=f"{on} {self.target.replace('_', ' ')}", value=found.value,
+            interval=Interval(low=found.low, high=found.high), count=len(labels),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +239,11 @@ class _Climb:
 
     extractor: Model
     data: ImageData
+    judge: _Judge
+    head: Head  # fitted on the training part
     deadline: float  # by time.perf_counter
     epochs: int
+    forced: bool
     precision: str
     device: str
     seed: int
@@ -193,19 +284,24 @@ class _Climb:
 
     def _try(self, name: str, stage: Stage | None) -> tuple[Rung, Finetuned | None]:
         began = time.perf_counter()
+        unfreeze(self.extractor, batch_normalization=False)  # as `finetune` will find it
         pace = self._pace(stage)
         left = self.deadline - time.perf_counter()
-        fitting = min(self.epochs, int((left - pace.once) / pace.epoch))
-        if fitting < min(_FEWEST_EPOCHS, self.epochs):
-            needs = pace.once + min(_FEWEST_EPOCHS, self.epochs) * pace.epoch
+        possible = min(self.epochs, int((left - pace.once) / pace.epoch))
+        fewest = min(_FEWEST_EPOCHS, self.epochs)
+        if self.forced:
+            possible = max(possible, fewest)
+        if possible < fewest:
+            needs = pace.once + fewest * pace.epoch
             why = f"needs {needs:.0f} s, {max(left, 0):.0f} s are left"
             return Rung(name=name, seconds=needs, left_out=why), None
         tuned = finetune(
-            self.extractor, self.data, until=stage.start if stage else None, epochs=fitting,
-            batch_size=_BATCH, precision=self.precision, device=self.device, seed=self.seed,
+            self.extractor, self.data, head=self.head.as_layers(),
+            until=stage.start if stage else None, epochs=possible, batch_size=_BATCH,
+            precision=self.precision, device=self.device, seed=self.seed,
         )  # fmt: skip
-        seconds = time.perf_counter() - began
-        return Rung(name=name, seconds=seconds, score=tuned.validation, epochs=fitting), tuned
+        score, seconds = self.judge.tuned(tuned), time.perf_counter() - began
+        return Rung(name=name, seconds=seconds, score=score, epochs=possible), tuned
 
     def _pace(self, stage: Stage | None) -> _Pace:
         """Seconds of the maps and averages, once, and of an epoch: one batch each, timed."""
@@ -245,12 +341,6 @@ def _timed(run: Callable[[], Any]) -> float:
 
 def _device(module: nn.Module) -> torch.device:
     return next((p.device for p in module.parameters()), torch.device("cpu"))
-
-
-def _head_rung(name: str, head: Head, found: np.ndarray, part: Part, start: float) -> Rung:
-    right = int((head.predict(found) == part.labels).sum()) if len(part) else 0
-    score = Score.of("validation accuracy", right, len(part))
-    return Rung(name=name, seconds=time.perf_counter() - start, score=score)
 
 
 def _value(rung: Rung) -> float:

@@ -53,9 +53,8 @@ def test_the_same_seed_chooses_the_same(digits):
     np.testing.assert_array_equal(first.head.held_out, again.head.held_out)
 
 
-def test_what_costs_too_much_is_named_and_not_tried(digits, monkeypatch):
-    monkeypatch.setattr(choose, "_MOST_WORK", 5e7)
-    choice = choose_head(*digits, 10)
+def test_what_costs_too_much_is_named_and_not_tried(digits):
+    choice = choose_head(*digits, 10, most_work=5e7)
     skipped = [row for row in choice.table if row.skipped]
     assert "logistic" in {row.name for row in skipped}
     assert choice.table[-1].score is None and "times the work" in str(choice)

@@ -38,7 +38,7 @@ _AUTO = (
     "ridge", "lda", "nearest_mean", "cosine", "logistic", "elastic_net", "random_projection",
     "neighbours", "linear_svm", "rbf_svm",
 )  # fmt: skip
-_MOST_WORK = 1e11
+MOST_WORK = 1e11
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +89,7 @@ def choose_head(
     target: Target = "accuracy",
     class_weight: ClassWeight = None,
     sample_weight: Any = None,
+    most_work: float = MOST_WORK,
     seed: int = 0,
 ) -> HeadChoice:
     """Fit several heads and take the one that does best on samples it has not seen.
@@ -107,6 +108,7 @@ def choose_head(
         target: "accuracy" or "balanced_accuracy".
         class_weight: "balanced", or a weight for each class; as in `Head`.
         sample_weight: (N,) how much each sample counts in fitting.
+        most_work: What one head of "auto" may cost, in multiplications: 10^10 are about a second.
         seed: Of folds and random projections.
     Raises: ArgumentError: an unknown head. DataError: features and labels do not fit together.
     Example:
@@ -124,8 +126,9 @@ def choose_head(
     options: dict[str, Any] = {"class_weight": class_weight, "target": target, "seed": seed}
     rows, tried = [], []
     for head in _candidates(heads, options):
-        if heads == "auto" and (work := head.work(len(x), x.shape[1], classes)) > _MOST_WORK:
-            rows.append(HeadScore(name=head.name, skipped=_too_much(work, x.shape)))
+        if heads == "auto" and (work := head.work(len(x), x.shape[1], classes)) > most_work:
+            skipped = _too_much(work / most_work, x.shape)
+            rows.append(HeadScore(name=head.name, skipped=skipped))
             continue
         start = time.perf_counter()
         head.fit(x, y, classes, sample_weight)
@@ -156,9 +159,9 @@ def _candidates(wanted: Any, options: dict[str, Any]) -> list[Head]:
     ]
 
 
-def _too_much(work: float, shape: tuple[int, ...]) -> str:
+def _too_much(times: float, shape: tuple[int, ...]) -> str:
     return (
-        f"{work / _MOST_WORK:.0f} times the work allowed, for {shape[0]} samples of {shape[1]} "
+        f"{times:.2g} times the work allowed, for {shape[0]} samples of {shape[1]} "
         "features; name it to try it"
     )
 
