@@ -115,6 +115,17 @@ def test_refusing_costs_coverage_and_saves_errors():
     assert (none.accepted, none.error) == (0, None)
 
 
+def test_both_tables_are_those_of_their_calibration_errors():
+    random = np.random.default_rng(7)
+    logits, labels = random.normal(size=(300, 4)) * 3, random.integers(0, 4, 300)
+    found = calibrate(logits, labels)
+    told = ((found.reliability_before, found.ece_before), (found.reliability, found.ece_after))
+    for rows, error in told:
+        gaps = sum(row.count * abs(row.accuracy - row.confidence) for row in rows)
+        assert gaps / 300 == pytest.approx(error, abs=1e-12)
+    assert found.reliability_before != found.reliability
+
+
 def test_records_go_to_json_and_back():
     logits, labels = perfect(200)
     found = calibrate(logits, labels)

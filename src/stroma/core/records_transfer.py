@@ -115,7 +115,7 @@ class Calibration(Record):
         count: Photos it was measured on.
         nll_before, nll_after: Mean negative log-likelihood, nats.
         ece_before, ece_after: `expected_calibration_error` in bins of equal mass.
-        reliability: Table after the temperature.
+        reliability: Table after the temperature; `reliability_before` that without one.
         refusal: "Refuse below" table after the temperature.
     """
 
@@ -127,6 +127,7 @@ class Calibration(Record):
     ece_after: float
     reliability: tuple[ReliabilityRow, ...]
     refusal: tuple[RefusalRow, ...]
+    reliability_before: tuple[ReliabilityRow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

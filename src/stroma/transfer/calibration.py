@@ -56,6 +56,7 @@ def calibrate(
         ece_after=expected_calibration_error(np.exp(after), y, bins=bins),
         reliability=reliability(np.exp(after), y, bins=bins),
         refusal=refuse_below(np.exp(after), y),
+        reliability_before=reliability(np.exp(before), y, bins=bins),
     )
 
 
