@@ -12,7 +12,7 @@ from make_run import DIGITS, make_run, record
 
 from stroma.core import runs
 from stroma.core.records import EpochRow, FileNote, Finding, Prediction, RunRecord, Score
-from stroma.report import facts, render, svg, write_report
+from stroma.report import drawing, facts, render, svg, write_report
 
 VOID = {"meta", "link", "img", "input", "br", "wbr"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -281,8 +281,8 @@ def test_any_curve_draws_finite_marks_inside_the_chart(values, log):
     assert "nan" not in chart
     assert "inf" not in chart
     for x, y in re.findall(r'cx="([\d.-]+)" cy="([\d.-]+)"', chart):
-        assert 0 <= float(x) <= svg.WIDTH
-        assert 0 <= float(y) <= svg.HEIGHT
+        assert 0 <= float(x) <= drawing.WIDTH
+        assert 0 <= float(y) <= drawing.HEIGHT
 
 
 def test_ten_thousand_epochs_make_a_small_chart():

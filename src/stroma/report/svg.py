@@ -6,18 +6,18 @@ at their end, never by colour alone.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from stroma.core.records import Interval
-from stroma.report.facts import Bin, percent, visible
+from stroma.report.drawing import (
+    BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, dot, frame, linear, nice_ticks, spread, text,
+)  # fmt: skip
+from stroma.report.facts import Bin, percent
 
-WIDTH, HEIGHT = 400, 236
-LEFT, RIGHT, TOP, BOTTOM = 46, 74, 16, 30
 _MAX_POINTS = 300  # more than a 400-unit chart can show
 _FEW = 40  # up to so many points each gets a mark that tells its value
 
@@ -64,11 +64,11 @@ def line_chart(
     ticks = _log_ticks(values) if log else nice_ticks(min(values), max(values))
     scale = _scales(epochs, ticks, log)
     body = [_axes(scale, epochs, ticks, share), _best(scale, best, epochs)]
-    ends = _spread([scale.y(_smooth(one.points)[-1][1]) for one in clean])
+    ends = spread([scale.y(_smooth(one.points)[-1][1]) for one in clean])
     for number, (one, end) in enumerate(zip(clean, ends, strict=True), 1):
         body.append(_series(scale, one, number, end, share))
     last = ", ".join(f"{one.label} ends at {_number(one.points[-1][1], share)}" for one in clean)
-    return _svg(title, f"{len(set(epochs))} epochs; {last}.", WIDTH, HEIGHT, body)
+    return frame(title, f"{len(set(epochs))} epochs; {last}.", WIDTH, HEIGHT, body)
 
 
 def rate_chart(points: Sequence[tuple[int, float]], *, title: str = "Learning rate") -> Markup:
@@ -78,18 +78,18 @@ def rate_chart(points: Sequence[tuple[int, float]], *, title: str = "Learning ra
         return Markup("")
     epochs = [epoch for epoch, _ in points]
     top = max(value for _, value in points) or 1.0
-    x = _linear(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
-    y = _linear(0, top, 56, 10)
+    x = linear(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
+    y = linear(0, top, 56, 10)
     steps = "".join(f"V{y(value):.1f}H{x(epoch):.1f}" for epoch, value in points)
     path = f"M{x(epochs[0]):.1f} {y(points[0][1]):.1f}{steps}"
     body = [
         Markup('<path class="axis" d="M{} 56H{}"/>').format(LEFT, WIDTH - RIGHT),
         Markup('<path class="line rate" d="{}"/>').format(path),
-        _text(LEFT - 6, 14, f"{top:.2g}", "end"),
-        _text(LEFT - 6, 59, "0", "end"),
-        _text(WIDTH - RIGHT + 8, y(points[-1][1]) + 4, "rate", "start"),
+        text(LEFT - 6, 14, f"{top:.2g}", "end"),
+        text(LEFT - 6, 59, "0", "end"),
+        text(WIDTH - RIGHT + 8, y(points[-1][1]) + 4, "rate", "start"),
     ]
-    return _svg(title, f"Starts at {points[0][1]:.3g}, highest {top:.3g}.", WIDTH, 64, body)
+    return frame(title, f"Starts at {points[0][1]:.3g}, highest {top:.3g}.", WIDTH, 64, body)
 
 
 def share_bar(value: float | None, interval: Interval | None, *, kind: str = "s1") -> Markup:
@@ -117,12 +117,12 @@ def share_bar(value: float | None, interval: Interval | None, *, kind: str = "s1
 def reliability_chart(bins: Sequence[Bin]) -> Markup:
     """Certainty against the share that was right; on the dashed line the two agree."""
     side = HEIGHT + 24
-    x = _linear(0, 1, LEFT, side - 16)
-    y = _linear(0, 1, side - 44, TOP)
+    x = linear(0, 1, LEFT, side - 16)
+    y = linear(0, 1, side - 44, TOP)
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        body.append(_text(LEFT - 6, y(tick) + 4, f"{100 * tick:.0f}", "end"))
-        body.append(_text(x(tick), side - 28, f"{100 * tick:.0f}", "middle"))
+        body.append(text(LEFT - 6, y(tick) + 4, f"{100 * tick:.0f}", "end"))
+        body.append(text(x(tick), side - 28, f"{100 * tick:.0f}", "middle"))
         grid = f"M{LEFT} {y(tick):.1f}H{x(1):.1f}"
         body.append(Markup('<path class="grid" d="{}"/>').format(grid))
     diagonal = f"M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"
@@ -133,26 +133,10 @@ def reliability_chart(bins: Sequence[Bin]) -> Markup:
         whisker = f"M{at:.1f} {y(one.interval.low):.1f}V{y(one.interval.high):.1f}"
         told = f"{one.count} photos, {percent(one.certainty)} sure, {percent(one.right)} right"
         body.append(Markup('<path class="whisker" d="{}"/>').format(whisker))
-        body.append(_dot(at, y(one.right), 2.5 + 5 * math.sqrt(one.count / most), "mark s1", told))
-    body.append(_text((x(0) + x(1)) / 2, side - 8, "how sure it was, %", "middle"))
-    body.append(_text(LEFT + 6, TOP + 10, "right, %", "start"))
-    return _svg("Certainty against truth", f"{len(bins)} groups.", side, side, body)
-
-
-def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers that enclose [low, high], about `count` steps apart.
-
-    Example:
-        >>> nice_ticks(0.13, 2.2)
-        [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
-    """
-    span = (high - low) or abs(high) or 1.0
-    raw = span / count
-    unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= raw * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    digits = max(0, 2 - math.floor(math.log10(step)))
-    return [round(k * step, digits) for k in range(first, max(last, first + 1) + 1)]
+        body.append(dot(at, y(one.right), 2.5 + 5 * math.sqrt(one.count / most), "mark s1", told))
+    body.append(text((x(0) + x(1)) / 2, side - 8, "how sure it was, %", "middle"))
+    body.append(text(LEFT + 6, TOP + 10, "right, %", "start"))
+    return frame("Certainty against truth", f"{len(bins)} groups.", side, side, body)
 
 
 def _log_ticks(values: Sequence[float]) -> list[float]:
@@ -187,16 +171,11 @@ def smoothing_window(count: int) -> int:
     return 1 if count < 12 else 2 * (count // 24 + 1) + 1
 
 
-def _linear(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
-    span = (high - low) or 1.0
-    return lambda value: start + (value - low) / span * (stop - start)
-
-
 def _scales(epochs: Sequence[int], ticks: Sequence[float], log: bool) -> _Scale:
-    x = _linear(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
+    x = linear(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
     if not log:
-        return _Scale(x, _linear(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP))
-    decades = _linear(math.log10(ticks[0]), math.log10(ticks[-1]), HEIGHT - BOTTOM, TOP)
+        return _Scale(x, linear(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP))
+    decades = linear(math.log10(ticks[0]), math.log10(ticks[-1]), HEIGHT - BOTTOM, TOP)
     return _Scale(x, lambda value: decades(math.log10(value)))
 
 
@@ -208,15 +187,15 @@ def _axes(scale: _Scale, epochs: Sequence[int], ticks: Sequence[float], share: b
             Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(LEFT, height, WIDTH - RIGHT)
         )
         label = f"{100 * tick:g}" if share else f"{tick:g}"
-        parts.append(_text(LEFT - 6, height + 4, label, "end"))
+        parts.append(text(LEFT - 6, height + 4, label, "end"))
     whole = [t for t in nice_ticks(min(epochs), max(epochs), 5) if t == int(t)]
     shown = sorted({min(epochs), max(epochs), *(int(t) for t in whole)})
     gap, last = (max(epochs) - min(epochs)) / 9, max(epochs)
     for epoch in shown:
         near_end = epoch not in (min(epochs), last) and min(epoch - epochs[0], last - epoch) < gap
         if min(epochs) <= epoch <= last and not near_end:
-            parts.append(_text(scale.x(epoch), HEIGHT - BOTTOM + 16, str(epoch), "middle"))
-    parts.append(_text(LEFT - 8, HEIGHT - BOTTOM + 16, "epoch", "end"))
+            parts.append(text(scale.x(epoch), HEIGHT - BOTTOM + 16, str(epoch), "middle"))
+    parts.append(text(LEFT - 8, HEIGHT - BOTTOM + 16, "epoch", "end"))
     return Markup("").join(parts)
 
 
@@ -225,9 +204,9 @@ def _best(scale: _Scale, best: int | None, epochs: Sequence[int]) -> Markup:
         return Markup("")
     at = scale.x(best)
     late = at > (LEFT + WIDTH - RIGHT) / 2
-    return Markup('<path class="best" d="M{:.1f} {}V{}"/>').format(
-        at, TOP, HEIGHT - BOTTOM
-    ) + _text(at + (-5 if late else 5), TOP - 4, f"best: epoch {best}", "end" if late else "start")
+    stem = Markup('<path class="best" d="M{:.1f} {}V{}"/>').format(at, TOP, HEIGHT - BOTTOM)
+    name = f"best: epoch {best}"
+    return stem + text(at + (-5 if late else 5), TOP - 4, name, "end" if late else "start")
 
 
 def _series(scale: _Scale, one: Series, number: int, end: float, share: bool) -> Markup:
@@ -240,8 +219,8 @@ def _series(scale: _Scale, one: Series, number: int, end: float, share: bool) ->
     if len(one.points) <= _FEW:
         for epoch, value in one.points:
             told = f"epoch {epoch}, {one.label} {_number(value, share)}"
-            parts.append(_dot(scale.x(epoch), scale.y(value), 2.4, f"mark dot {style}", told))
-    parts.append(_text(WIDTH - RIGHT + 8, end + 4, one.label, "start", f"label {style}"))
+            parts.append(dot(scale.x(epoch), scale.y(value), 2.4, f"mark dot {style}", told))
+    parts.append(text(WIDTH - RIGHT + 8, end + 4, one.label, "start", f"label {style}"))
     return Markup("").join(parts)
 
 
@@ -255,35 +234,5 @@ def _path(scale: _Scale, points: Sequence[tuple[int, float]]) -> str:
     return "M" + "L".join(f"{scale.x(x):.1f} {scale.y(y):.1f}" for x, y in points)
 
 
-def _spread(heights: Sequence[float], gap: float = 13) -> list[float]:
-    """Label heights moved apart so that no two overlap, in the same order."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    placed = list(heights)
-    for above, below in itertools.pairwise(order):
-        placed[below] = max(placed[below], placed[above] + gap)
-    return placed
-
-
 def _number(value: float, share: bool) -> str:
     return percent(value) if share else f"{value:.4g}"
-
-
-def _dot(x: float, y: float, radius: float, style: str, told: str) -> Markup:
-    return Markup(
-        '<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}</title></circle>'
-    ).format(style, x, y, radius, visible(told))
-
-
-def _text(x: float, y: float, text: str, anchor: str, style: str = "tick") -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        style, x, y, anchor, visible(text)
-    )
-
-
-def _svg(
-    title: str, description: str, width: float, height: float, body: Sequence[Markup]
-) -> Markup:
-    label = escape(visible(f"{title}. {description}"))
-    return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(width, height, label, Markup("").join(body))
