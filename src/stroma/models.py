@@ -7,14 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from stroma.core.errors import ArgumentError, RunError
 from stroma.core.records import LayerRow
-from stroma.core.seeds import draw_seed
 from stroma.network import freezing
 from stroma.network.design import design
 from stroma.network.sequential import SequentialNetwork
@@ -27,10 +23,9 @@ from stroma.saving import (
     networks_registry,
     save_model,
 )
-from stroma.training import fitting
+from stroma.training import fitting, on_batch
 from stroma.training.adapters import as_batches
 from stroma.training.callbacks import Callback
-from stroma.training.loop import Settings, evaluate_batch, own_randomness, step
 from stroma.training.run_folder import RunFolder
 from stroma.training.state import History, State
 
@@ -54,6 +49,7 @@ class Model(Savable):
         >>> from stroma import layers
         >>> x = layers.Input((4,))
         >>> model = Model(x, layers.Dense(1)(x))
+        >>> import numpy as np
         >>> model.compile(optimizer="sgd", loss="mse")
         >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
         >>> list(history.history)
@@ -244,10 +240,7 @@ class Model(Savable):
         results = fitting.evaluate_data(
             self, self._require_compiled(), data, callbacks=callbacks, verbose=verbose
         )
-        if return_dict:
-            return results
-        ordered = [results[key] for key in self.metrics_names if key in results]
-        return ordered[0] if len(ordered) == 1 else ordered
+        return self._listed(results, return_dict)
 
     def predict(
         self,
@@ -266,9 +259,7 @@ class Model(Savable):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch, as NumPy arrays."""
-        with torch.no_grad():
-            outputs = self(tree_map(_tensor, x), training=False)
-        return tree_map(lambda leaf: leaf.cpu().numpy(), outputs)
+        return on_batch.predict_on_batch(self, x)
 
     def train_on_batch(
         self,
@@ -279,34 +270,24 @@ class Model(Savable):
         return_dict: bool = False,
     ) -> Any:
         """One update on one batch; returns the loss and metrics of that batch."""
-        return self._on_batch(x, y, sample_weight, class_weight, return_dict, training=True)
+        state = on_batch.train_on_batch(
+            self, self._require_compiled(), self._state, x, y, sample_weight, class_weight
+        )
+        object.__setattr__(self, "_state", state)
+        return self._results(return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Loss and metrics of one batch, without learning from it."""
-        return self._on_batch(x, y, sample_weight, None, return_dict, training=False)
+        on_batch.test_on_batch(self, self._require_compiled(), x, y, sample_weight)
+        return self._results(return_dict)
 
-    def _on_batch(
-        self, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool, training: bool
-    ) -> Any:
-        compiled = self._require_compiled()
-        rows = len(x[0] if isinstance(x, (list, tuple)) else x)
-        data = as_batches(x, y, weight, batch_size=rows, class_weight=class_weight)
-        batch = next(iter(data.epoch(0)))
-        settings = Settings(device=fitting.device_of(self))
-        compiled.objective.reset()
-        if training:
-            state = self._state or State(
-                self, compiled.optimizer, compiled.objective, seed=draw_seed(), epochs=0
-            )
-            object.__setattr__(self, "_state", state)
-            with own_randomness(settings.device):
-                step(state, batch, settings)
-            state.step += 1
-        else:
-            evaluate_batch(self, compiled.objective, batch, settings)
-        results = compiled.objective.results()
+    def _results(self, return_dict: bool) -> Any:
+        """What was measured, as Keras hands it over: a float, a list, or a dict by name."""
+        return self._listed(self._require_compiled().objective.results(), return_dict)
+
+    def _listed(self, results: dict[str, float], return_dict: bool) -> Any:
         if return_dict:
             return results
         ordered = [results[key] for key in self.metrics_names if key in results]
@@ -430,6 +411,7 @@ def fit(
         precision, jit_compile: As in `Model.compile`.
         options: Any other argument of `Model.fit`.
     Example:
+        >>> import numpy as np
         >>> net = torch.nn.Linear(4, 1)
         >>> history = fit(net, np.ones((8, 4), "float32"), np.ones((8, 1)), loss="mse", verbose=0)
         >>> len(history.epoch)
@@ -462,7 +444,3 @@ def _check_standard_steps(kind: type[Model], tune: bool) -> None:
 
 
 _KERAS_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
-
-
-def _tensor(leaf: Any) -> Any:
-    return torch.as_tensor(leaf) if isinstance(leaf, (np.ndarray, list, Tensor)) else leaf
