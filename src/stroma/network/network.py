@@ -11,12 +11,14 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from stroma.core.axes import shape_text
 from stroma.core.errors import ArgumentError, GraphError, ShapeError, did_you_mean
+from stroma.core.inputs import InputLayer
 from stroma.core.layer import Layer
 from stroma.core.misfit import advice
 from stroma.core.recording import remember
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 from stroma.core.tracking import Container
 from stroma.network import graph as graphs
+from stroma.network.order import layer_order
 
 _OWN_ATTRIBUTES = {"graph", "_inputs", "_outputs", "_order", "_keys", "_run"}
 
@@ -196,10 +198,17 @@ class Network(Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        """Its layers in recording order, `InputLayer`s first; of a subclass, its attributes."""
+        """Its layers and entries in Keras' order (`order.py`); of a subclass, its attributes."""
         if not self._is_graph:
             return list(self.sublayers())
-        return [*graphs.input_layers(self.inputs), *self._keys.values()]
+        return layer_order(self.inputs, self._outputs)
+
+    def sublayers(self) -> Iterator[Layer]:
+        """The layers that hold weights, in the order of `layers`: `weights` is in Keras' order."""
+        if not self._is_graph:
+            yield from super().sublayers()
+            return
+        yield from (layer for layer in self.layers if not isinstance(layer, InputLayer))
 
     def keys(self) -> dict[str, Layer]:
         """Each layer under its key in `state_dict`."""

@@ -11,16 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from stroma.core.errors import WeightsError
+from stroma.core.inputs import InputLayer
 from stroma.core.layer import Layer
 from stroma.core.names import snake_case
 from stroma.core.tracking import TrackedDict, TrackedList
 from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.network.network import Network
-from stroma.saving.describe import ordered_layers
 from stroma.saving.hdf5 import StoredArrays
 from stroma.saving.vocabulary import class_name
 
 Order = Callable[[Network], list[Layer]]
+
+
+def ordered_layers(network: Network) -> list[Layer]:
+    """Its layers in the order in which Keras numbers their arrays in a weight file."""
+    return [layer for layer in network.layers if not isinstance(layer, InputLayer)]
+
+
 _SHOWN = 5
 _NOT_STORED = "num_batches_tracked"  # PyTorch's count; Keras has none
 

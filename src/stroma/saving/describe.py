@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten
 
 from stroma.core.errors import GraphError
 from stroma.core.inputs import InputLayer
@@ -18,6 +17,7 @@ from stroma.core.layer import Layer
 from stroma.core.names import numbered, snake_case
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic, run_on_probes
 from stroma.network.network import Network
+from stroma.network.order import Step, depth_order, leaves, root, without_derived_masks
 from stroma.network.sequential import SequentialNetwork
 from stroma.saving.operations import Written, write_operation
 from stroma.saving.vocabulary import describe, networks_registry, plain, refuse_node
@@ -41,15 +41,6 @@ def network_config(network: Network) -> dict[str, Any]:
     if isinstance(network, SequentialNetwork):
         return _stack_config(network)
     return _GraphWriter(network).config()
-
-
-def ordered_layers(network: Network) -> list[Layer]:
-    """Its layers in the order in which Keras numbers their arrays in a weight file."""
-    if isinstance(network, SequentialNetwork) or not network._is_graph:
-        return network.layers
-    writer = _GraphWriter(network, weights_only=True)
-    layers = {("layer", id(layer)): layer for layer in network.keys().values()}
-    return [layers[owner] for owner in writer.order() if owner in layers]
 
 
 def is_nested_graph(layer: Any) -> bool:
@@ -119,12 +110,11 @@ class _GraphWriter:
     """Collects the calls between a network's inputs and outputs, in Keras' order of layers.
 
     Keras numbers the arrays of a weight file by the order of the layers after it has rebuilt the
-    graph, so the file must have them in that order: by depth (the longest way to an output), and
-    where that is equal by the first visit of a depth-first walk from the outputs.
+    graph, so the file must have them in that order.
     """
 
-    def __init__(self, network: Network, weights_only: bool = False) -> None:
-        self.network, self.weights_only = network, weights_only
+    def __init__(self, network: Network) -> None:
+        self.network = network
         self.inputs: list[SymbolicTensor] = network.inputs
         self.entries = {id(tensor): index for index, tensor in enumerate(self.inputs)}
         self.calls: dict[int, _Call] = {}  # by the node's index
@@ -160,53 +150,21 @@ class _GraphWriter:
         """The call that makes a tensor and its owner; an input of the network has no call."""
         if id(tensor) in self.entries:
             return None, self.entries[id(tensor)]
-        node, _ = _root(tensor)
+        node, _ = root(tensor)
         if node.index not in self.calls:
-            self.calls[node.index] = _call(node, self.weights_only)
+            self.calls[node.index] = _call(node)
         call = self.calls[node.index]
         return call, call.owner
 
-    def order(self) -> list[Hashable]:
-        finished: list[tuple[Hashable, _Call | None]] = []
-        first_visit: dict[Hashable, int] = {}
-        done: set[Hashable] = set()
-        outputs = leaves(self.network._outputs)
-        # An explicit stack: a network of a thousand layers would exhaust Python's own
-        stack: list[tuple[SymbolicTensor, bool]] = [(tensor, False) for tensor in outputs[::-1]]
-        while stack:
-            tensor, left = stack.pop()
-            call, owner = self._source(tensor)
-            key = ("input", owner) if call is None else ("call", call.node.index)
-            if left:
-                if key not in done:
-                    done.add(key)
-                    finished.append((owner, call))
-                continue
-            if key in done:
-                continue
-            first_visit.setdefault(owner, len(first_visit))
-            stack.append((tensor, True))
-            if call is not None:
-                stack += [(source, False) for source in reversed(call.sources)]
-        return self._by_depth(finished, first_visit)
+    def _step(self, tensor: SymbolicTensor) -> Step:
+        call, owner = self._source(tensor)
+        if call is None:
+            return Step(("input", owner), owner)
+        return Step(("call", call.node.index), owner, call.sources)
 
-    def _by_depth(
-        self, finished: list[tuple[Hashable, _Call | None]], first_visit: dict[Hashable, int]
-    ) -> list[Hashable]:
-        depth_of_call: dict[Hashable, int] = {}
-        depth_of: dict[Hashable, int] = {}
-        for owner, call in reversed(finished):
-            key = owner if call is None else ("call", call.node.index)
-            depth = max(depth_of_call.get(key, 0), depth_of.get(owner, 0))
-            depth_of[owner] = depth_of_call[key] = depth
-            for tensor in call.sources if call is not None else ():
-                source, source_owner = self._source(tensor)
-                before = source_owner if source is None else ("call", source.node.index)
-                depth_of_call[before] = max(depth + 1, depth_of_call.get(before, 0))
-        for entry in range(len(self.inputs)):  # inputs that no output depends on
-            if entry not in depth_of:
-                depth_of[entry], first_visit[entry] = 0, -1
-        return sorted(depth_of, key=lambda owner: (-depth_of[owner], first_visit[owner]))
+    def order(self) -> list[Hashable]:
+        entries = [Step(("input", number), number) for number in range(len(self.inputs))]
+        return depth_order(entries, leaves(self.network._outputs), self._step)
 
     def _number_calls(self) -> None:
         counts: dict[Hashable, int] = {}
@@ -299,7 +257,7 @@ class _GraphWriter:
 
     def _position(self, tensor: SymbolicTensor) -> int:
         """Which of the flat outputs of its call a tensor is."""
-        node, path = _root(tensor)
+        node, path = root(tensor)
         if not path:
             return 0
         if node.index not in self.positions:
@@ -307,13 +265,10 @@ class _GraphWriter:
         return self.positions[node.index].index(path)
 
 
-def _call(node: Node, weights_only: bool) -> _Call:
+def _call(node: Node) -> _Call:
     if node.kind == "layer":
-        args, kwargs = node.args, _without_derived_masks(node)
+        args, kwargs = node.args, without_derived_masks(node)
         call = _Call(node, ("layer", id(node.target)), args, kwargs)
-    elif weights_only:
-        args, kwargs = node.args, node.kwargs
-        call = _Call(node, ("call", node.index), args, kwargs)
     else:
         written = write_operation(node)
         if written is None:
@@ -330,29 +285,6 @@ def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_")) or "MyLayer"
 
 
-def _without_derived_masks(node: Node) -> dict[str, Any]:
-    """Keyword arguments without masks that a rebuilt network finds again by itself."""
-    derived = {id(leaf.mask) for leaf in node.inputs() if leaf.mask is not None}
-    kwargs = {}
-    for name, value in node.kwargs.items():
-        leaves = [leaf for leaf in tree_flatten(value)[0] if leaf is not None]
-        is_mask = name == "mask" or name.endswith("_mask")
-        if not (is_mask and all(id(leaf) in derived for leaf in leaves)):
-            kwargs[name] = value
-    return kwargs
-
-
-def _root(tensor: SymbolicTensor) -> tuple[Node, list[Any]]:
-    """The call behind a tensor and the way to it through the call's outputs."""
-    node = tensor.node
-    path: list[Any] = []
-    while node.kind == "item":
-        whole, key = node.args
-        path.insert(0, key)
-        node = whole.node
-    return node, path
-
-
 def _paths(structure: Any, path: tuple[Any, ...] = ()) -> list[list[Any]]:
     """The ways to the leaves of a structure; dicts in the order of their keys, as in Keras."""
     if isinstance(structure, dict):
@@ -362,15 +294,6 @@ def _paths(structure: Any, path: tuple[Any, ...] = ()) -> list[list[Any]]:
     else:
         return [list(path)]
     return [way for key, inner in items for way in _paths(inner, (*path, key))]
-
-
-def leaves(structure: Any) -> list[Any]:
-    """The leaves in the order of `_paths`."""
-    if isinstance(structure, dict):
-        return [leaf for key in sorted(structure) for leaf in leaves(structure[key])]
-    if isinstance(structure, (list, tuple)):
-        return [leaf for item in structure for leaf in leaves(item)]
-    return [structure]
 
 
 def _map(structure: Any, function: Any) -> Any:

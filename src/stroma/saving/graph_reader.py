@@ -14,8 +14,9 @@ from stroma.core.layer import Layer
 from stroma.core.names import is_keyword_name, snake_case
 from stroma.core.symbolic import any_symbolic
 from stroma.network.network import Network
+from stroma.network.order import leaves
 from stroma.saving import vocabulary
-from stroma.saving.describe import is_nested_graph, leaves
+from stroma.saving.describe import is_nested_graph
 from stroma.saving.operations import OWN_MODULE, find_operation
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from stroma.core.names import is_plain, numbered
 from stroma.core.weight import values_come_later
 from stroma.network.network import Network
 from stroma.saving import archive
-from stroma.saving.arrays import arrays_of, load_arrays
-from stroma.saving.describe import describe_layer, ordered_layers
+from stroma.saving.arrays import arrays_of, load_arrays, ordered_layers
+from stroma.saving.describe import describe_layer
 from stroma.saving.hdf5 import StoredArrays, write_hdf5
 from stroma.saving.rebuild import Rebuilder
 from stroma.saving.training_state import (

@@ -18,8 +18,7 @@ from stroma.core.registry import registries
 from stroma.core.weight import Weight
 from stroma.network.network import Network
 from stroma.optimizers import Optimizer, Slot
-from stroma.saving.arrays import Order, as_array
-from stroma.saving.describe import ordered_layers
+from stroma.saving.arrays import Order, as_array, ordered_layers
 from stroma.saving.hdf5 import StoredArrays
 from stroma.saving.vocabulary import REGISTERED, accepted, plain, registered_name, unknown
 
