@@ -5,7 +5,8 @@ Imagenette at 32 x 32 pixels, 20 photos each; its old head is left as it is. Eve
 solved head and takes the same steps; what differs is what holds it to the past. "old %" is what
 the old head still gets right on CIFAR-10's test part, "new %" the accuracy on Imagenette's `val`.
 
-Strengths were chosen on seed 100, which is not among those reported. EWC and replay need old
+Strengths are the methods' own usual ones, looked at once on seed 100, which is not among those
+reported. EWC and replay need old
 photos (200 of CIFAR-10's training part), LwF, L2-SP and averaging need none.
 """
 

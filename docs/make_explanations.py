@@ -27,7 +27,7 @@ from stroma.explain.picture import beside
 
 HERE = Path(__file__).parent
 SQUEEZENET = HERE.parents[1] / "shared/weights/squeezenet1_1-imagenet-fp16.safetensors"
-# ImageNet knows no dahlia: SqueezeNet takes the flower for a brain coral, and its map shows why.
+# ImageNet knows no dahlia: SqueezeNet takes the flower for a brain coral.
 NAMES = {109: "brain coral", 832: "stupa", 663: "monastery", 698: "palace", 883: "vase"}
 
 
