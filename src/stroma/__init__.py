@@ -23,9 +23,19 @@ _NAMES = {  # public name -> the module that defines it
     "Sequential": "stroma.models",
     "fit": "stroma.models",
     "finetune": "stroma.transfer",
-    **dict.fromkeys(("constant", "zeros", "ones", "shape", "rank", "one_hot"), "stroma.ops"),
+    **dict.fromkeys(("constant", "zeros", "ones", "shape", "one_hot"), "stroma.ops"),
+    "rank": "stroma",  # below
     "set_random_seed": "stroma.core.seeds",
 }
+
+
+def rank(x: Any, *data: Any, **options: Any) -> Any:
+    """`rank(tensor)`, as in `tf.rank`: how many axes; `rank(bases, data)`: which base suits best.
+
+    See `stroma.ops.rank` and `stroma.transfer.rank`.
+    """
+    room = "stroma.transfer" if data or options else "stroma.ops"
+    return importlib.import_module(room).rank(x, *data, **options)
 
 
 def __getattr__(name: str) -> Any:

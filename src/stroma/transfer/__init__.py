@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from stroma.transfer.baseline import PixelBaselines
+from stroma.transfer.bases import load_base, provenance
 from stroma.transfer.calibration import (
     Calibration,
     RefusalRow,
@@ -43,10 +44,13 @@ from stroma.transfer.heads import (
 from stroma.transfer.ladder import Rung, Transferred, transfer
 from stroma.transfer.moments import Moments
 from stroma.transfer.penalties import BSS, L2SP
+from stroma.transfer.rank import BaseScore, Ranking, pareto_front, rank
+from stroma.transfer.transferability import h_score, log_maximum_evidence
 from stroma.transfer.unlike import Unlike, UnlikeRow, below_head, output_layer
 
 __all__ = [
-    "transfer", "Transferred", "Rung", "feature_extractor", "features", "feature_blocks", "preprocess", "with_head",
+    "transfer", "Transferred", "Rung", "feature_extractor", "features", "feature_blocks",
+    "preprocess", "with_head",
     "Head", "choose_head", "HeadChoice", "HeadScore", "LeaveOneOut",
     "RidgeHead", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",
@@ -55,6 +59,8 @@ __all__ = [
     "calibrate", "Calibration", "fit_temperature", "tempered", "expected_calibration_error",
     "reliability", "ReliabilityRow", "refuse_below", "RefusalRow",
     "Unlike", "UnlikeRow", "below_head", "output_layer",
+    "load_base", "provenance",
+    "rank", "Ranking", "BaseScore", "pareto_front", "log_maximum_evidence", "h_score",
     "Moments", "PixelBaselines",
 ]  # fmt: skip
 

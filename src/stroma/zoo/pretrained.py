@@ -7,6 +7,7 @@ from os import PathLike
 
 from stroma.models import Model
 from stroma.saving.weights import load_into, read_weights
+from stroma.zoo.translation import torchvision_names
 from stroma.zoo.weights import resolve_weights
 
 
@@ -37,7 +38,7 @@ def load_pretrained(
     if weights is None:
         return model
     found = resolve_weights(architecture, weights)
-    given = read_weights(found.path)
+    given = torchvision_names(read_weights(found.path), source=str(found.path))
     if rename is not None:
         given = {rename(name): tensor for name, tensor in given.items()}
     model.load_report = load_into(model, given, head=head, source=str(found.path))

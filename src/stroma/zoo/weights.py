@@ -9,140 +9,29 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 
 from stroma.core.errors import WeightsError, did_you_mean
-from stroma.core.preprocessing import PREPROCESSING_MODES, Preprocessing
+from stroma.core.preprocessing import Preprocessing
 from stroma.saving.files import regular_file
+from stroma.zoo.cards import Card, read_card
 from stroma.zoo.fetch import download_file
+from stroma.zoo.hub import PREFIX, hub_cache, hub_files, hub_weights
+from stroma.zoo.table import TABLE as TABLE
+from stroma.zoo.table import WeightsEntry as WeightsEntry
 
-_TORCHVISION = "https://download.pytorch.org/models/"
-_AKAMASTER = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
+Purpose = Literal["features", "finetuning"]
+PURPOSES: tuple[Purpose, ...] = ("features", "finetuning")
+_V1, _V2 = "imagenet-v1", "imagenet-v2"  # torchvision's recipes
+
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".bin", ".h5", ".keras")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WeightsEntry:
-    """One file of pretrained weights.
-
-    Args:
-        architecture: The builder in `stroma.zoo` that these weights fit ("resnet18").
-        tag: What they were trained on, and which recipe ("imagenet-v1").
-        file: File name; it ends in the first digits of its SHA-256, as PyTorch's hub has it.
-        url: Address to fetch it from; empty: only used where it already lies.
-        megabytes: Size, 10^6 bytes, to three digits. The hash is what is checked.
-        hash_prefix: First digits of the file's SHA-256.
-        classes: Classes of the head.
-        preprocessing: How its pictures were turned into numbers.
-        licence: Terms of the file.
-        source: Who trained it.
-        hub: Repository on the Hugging Face hub with the same weights; looked for in its cache.
-    """
-
-    architecture: str
-    tag: str
-    file: str
-    url: str
-    megabytes: float
-    hash_prefix: str
-    classes: int
-    preprocessing: Preprocessing
-    licence: str
-    source: str
-    hub: str = ""
-
-    @property
-    def name(self) -> str:
-        """`"resnet18:imagenet-v1"`."""
-        return f"{self.architecture}:{self.tag}"
-
-
-def _torchvision(
-    architecture: str,
-    digits: str,
-    megabytes: float,
-    *,
-    tag: str = "imagenet-v1",
-    resize: int = 256,
-    stem: str = "",
-    hub: str = "",
-) -> WeightsEntry:
-    file = f"{stem or architecture}-{digits}.pth"
-    return WeightsEntry(
-        architecture=architecture,
-        tag=tag,
-        file=file,
-        url=_TORCHVISION + file,
-        megabytes=megabytes,
-        hash_prefix=digits,
-        classes=1000,
-        preprocessing=replace(PREPROCESSING_MODES["torch"], resize=resize),
-        licence="BSD-3-Clause (torchvision); trained on ImageNet, whose terms are its own",
-        source="https://github.com/pytorch/vision",
-        hub=hub,
-    )
-
-
-def _cifar10(depth: int, digits: str, megabytes: float) -> WeightsEntry:
-    file = f"resnet{depth}-{digits}.th"
-    return WeightsEntry(
-        architecture=f"resnet{depth}",
-        tag="cifar10",
-        file=file,
-        url=_AKAMASTER + file,
-        megabytes=megabytes,
-        hash_prefix=digits,
-        classes=10,
-        preprocessing=replace(PREPROCESSING_MODES["torch"], size=(32, 32)),
-        licence="BSD-2-Clause",
-        source="https://github.com/akamaster/pytorch_resnet_cifar10",
-    )
-
-
-# The evaluation crops of the two recipes: 224 of 256 (v1), 224 of 232 (v2)
-_V2: dict[str, Any] = {"tag": "imagenet-v2", "resize": 232}
-# The order is the order of choice: "imagenet" means the first line of an architecture. v1 comes
-# before v2 because v2's long recipe (label smoothing, mixing) gives features that a linear head
-# separates less well (Kornblith et al. 2021, "Why Do Better Loss Functions Lead to Less
-# Transferable Features?").
-TABLE: tuple[WeightsEntry, ...] = (
-    _torchvision("resnet18", "f37072fd", 46.8, hub="timm/resnet18.tv_in1k"),
-    _torchvision("resnet34", "b627a593", 87.3, hub="timm/resnet34.tv_in1k"),
-    _torchvision("resnet50", "0676ba61", 103, hub="timm/resnet50.tv_in1k"),
-    _torchvision("resnet50", "11ad3fa6", 103, **_V2, hub="timm/resnet50.tv2_in1k"),
-    _torchvision("resnet101", "63fe2227", 179, hub="timm/resnet101.tv_in1k"),
-    _torchvision("resnet101", "cd907fc2", 179, **_V2, hub="timm/resnet101.tv2_in1k"),
-    _torchvision("resnet152", "394f9c45", 242, hub="timm/resnet152.tv_in1k"),
-    _torchvision("resnet152", "f82ba261", 242, **_V2, hub="timm/resnet152.tv2_in1k"),
-    _torchvision("squeezenet1_1", "b8a52dc0", 4.96),
-    replace(
-        _torchvision("squeezenet1_1", "c462713d", 2.48, tag="imagenet-v1-fp16"),
-        file="squeezenet1_1-imagenet-fp16.safetensors",
-        url="",
-        licence="BSD-3-Clause (ncnn-assets); trained on ImageNet, whose terms are its own",
-        source="https://github.com/nihui/ncnn-assets",
-    ),
-    _torchvision("mobilenet_v2", "b0353104", 14.2),
-    _torchvision("mobilenet_v2", "7ebf99e0", 14.3, **_V2),
-    _torchvision("mobilenet_v3_small", "047dcff4", 10.3),
-    # torchvision prepared these pictures by bicubic resizing, all others by bilinear
-    _torchvision("efficientnet_b0", "7f5810bc", 21.4, stem="efficientnet_b0_rwightman"),
-    _torchvision("vgg16", "397923af", 553),
-    _torchvision("densenet121", "a639ec97", 32.3),
-    _torchvision("convnext_tiny", "983f1562", 114, resize=236),
-    _cifar10(20, "12fca82f", 1.10),
-    _cifar10(32, "d509ac18", 1.89),
-    _cifar10(44, "014dd654", 2.68),
-    _cifar10(56, "4bfd9763", 3.47),
-    _cifar10(110, "1d1ed7c2", 7.03),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +42,15 @@ class FoundWeights:
         path: The file.
         place: How it was found ("the given path", "torch hub's cache", ...).
         entry: Its line in the table; None: a file of the user's own.
+        card: What timm or transformers wrote beside it; None: nothing.
+        reason: Why these and not the other recipe; empty: there was no choice.
     """
 
     path: Path
     place: str
     entry: WeightsEntry | None = None
+    card: Card | None = None
+    reason: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -168,15 +61,21 @@ class FoundWeights:
     @property
     def preprocessing(self) -> Preprocessing | None:
         """How its pictures were turned into numbers; None: not known."""
-        return self.entry.preprocessing if self.entry else None
+        if self.entry:
+            return self.entry.preprocessing
+        return self.card.preprocessing if self.card else None
 
     @property
     def licence(self) -> str:
         """Terms of the file; empty: not known."""
-        return self.entry.licence if self.entry else ""
+        if self.entry:
+            return self.entry.licence
+        return self.card.licence if self.card else ""
 
 
-def find_local(architecture: str | None = None) -> list[FoundWeights]:
+def find_local(
+    architecture: str | None = None, purpose: Purpose = "features"
+) -> list[FoundWeights]:
     """The table's weights that already lie on this machine, in order of choice. No network.
 
     Looked for in `$STROMA_WEIGHTS` (a folder or a file), then in the caches of torch hub, the
@@ -184,10 +83,11 @@ def find_local(architecture: str | None = None) -> list[FoundWeights]:
 
     Args:
         architecture: Only weights of this builder; None: of all.
+        purpose: Which recipe of an architecture comes first: see `resolve_weights`.
     """
     return [
         found
-        for entry in TABLE
+        for entry in _in_order(TABLE, purpose)
         if architecture in (None, entry.architecture)
         for found in list(_search(entry))[:1]
     ]
@@ -197,15 +97,21 @@ def resolve_weights(
     architecture: str,
     weights: str | PathLike[str],
     *,
+    purpose: Purpose = "features",
     download: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> FoundWeights:
     """The file that `weights` means, fetched if it is named and nowhere on this machine.
 
+    Where a name leaves the recipe open, v1 is taken for frozen features and v2 for fine-tuning, as
+    far as they are on this machine, and the reason is said.
+
     Args:
         architecture: Builder the weights are for ("resnet50").
-        weights: A path; or a name: a tag ("imagenet-v1"), the start of one ("imagenet"), the
-            architecture, or "architecture:tag".
+        weights: A path; "hf-hub:owner/name", which is looked for in the Hugging Face cache; or a
+            name: a tag ("imagenet-v1"), the start of one ("imagenet"), the architecture,
+            "architecture:tag", or a purpose ("finetuning").
+        purpose: "features" or "finetuning": what the weights are for.
         download: Whether a name that is nowhere on the machine may be fetched.
         say: Where to announce a file that was found or will be fetched; default: stderr.
 
@@ -222,18 +128,26 @@ def resolve_weights(
           try: weights='imagenet-v1', or the path of a file
     """  # noqa: E501  (what a doctest expects cannot be wrapped)
     say = say or _to_stderr
+    if isinstance(weights, str) and weights.startswith(PREFIX):
+        path = hub_weights(weights)
+        return replace(_given(architecture, path), place="in the Hugging Face cache")
+    if weights in PURPOSES:
+        purpose, weights = weights, architecture
     entries = [] if isinstance(weights, PathLike) else _entries(architecture, weights)
     if not entries:
         return _given(architecture, weights)
+    entries = _in_order(entries, purpose)
     for entry in entries:
         for found in _search(entry):
             _verify(found)
-            say(f"Using {found.path} ({found.place})")
-            return found
+            reason = _reason(entry, entries, purpose)
+            say(f"Using {found.path} ({found.place})" + (f": {reason}" if reason else ""))
+            return replace(found, reason=reason)
     fetchable = [entry for entry in entries if entry.url]
     if not download or not fetchable:
         raise _nowhere(entries[0])
-    return _fetch(fetchable[0], say)
+    reason = _reason(fetchable[0], fetchable, purpose)
+    return replace(_fetch(fetchable[0], say), reason=reason)
 
 
 def _entries(architecture: str, name: str) -> list[WeightsEntry]:
@@ -254,12 +168,38 @@ def _entries(architecture: str, name: str) -> list[WeightsEntry]:
     )
 
 
+def _in_order(entries: Sequence[WeightsEntry], purpose: Purpose) -> list[WeightsEntry]:
+    """The table's order, except that v2 comes first where networks are to be tuned."""
+    architectures = [entry.architecture for entry in entries]
+    return sorted(
+        entries,
+        key=lambda entry: (
+            architectures.index(entry.architecture),
+            purpose == "finetuning" and entry.tag != _V2,
+        ),
+    )
+
+
+def _reason(entry: WeightsEntry, entries: Sequence[WeightsEntry], purpose: Purpose) -> str:
+    """Why this recipe, where the name meant both."""
+    if not {_V1, _V2} <= {other.tag for other in entries}:
+        return ""
+    if purpose == "features":
+        rule = "v1's features serve a head on a frozen base better than v2's"
+    else:
+        rule = "v2 is the better start for fine-tuning"
+    if entry == entries[0]:
+        return f"{entry.tag}, since {rule}"
+    return f"{entry.tag}, though {rule}: {entries[0].tag} is not on this machine"
+
+
 def _is_path(name: str) -> bool:
     return Path(name).name != name or name.lower().endswith(_SUFFIXES) or Path(name).is_file()
 
 
 def _given(architecture: str, path: str | PathLike[str]) -> FoundWeights:
-    found = FoundWeights(path=regular_file(path), place="the given path")
+    path = regular_file(path)
+    found = FoundWeights(path=path, place="the given path", card=read_card(path))
     for entry in TABLE:
         if entry.architecture == architecture and found.sha256.startswith(entry.hash_prefix):
             return replace(found, entry=entry)
@@ -282,14 +222,10 @@ def _candidates(entry: WeightsEntry) -> Iterator[tuple[str, Path]]:
         elif _identifies(entry, own):
             yield "$STROMA_WEIGHTS", own
     yield "in torch hub's cache", torch_cache() / entry.file
-    hub = _hugging_face_cache()
-    for path in sorted(hub.glob(f"models--*/snapshots/*/{entry.file}")):
+    for path in sorted(hub_cache().glob(f"models--*/snapshots/*/{entry.file}")):
         yield "in the Hugging Face cache", path
-    if entry.hub:
-        snapshots = hub / f"models--{entry.hub.replace('/', '--')}" / "snapshots"
-        for name in ("model.safetensors", "pytorch_model.bin"):
-            for path in sorted(snapshots.glob(f"*/{name}")):
-                yield "in the Hugging Face cache", path
+    for path in hub_files(entry.hub) if entry.hub else ():
+        yield "in the Hugging Face cache", path
     yield "in Keras' cache", _keras_cache() / entry.file
 
 
@@ -317,11 +253,6 @@ def own_place() -> Path | None:
 def torch_cache() -> Path:
     """Where `torch.hub` keeps weights; it may not exist yet."""
     return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def _hugging_face_cache() -> Path:
-    home = os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser()
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub"))
 
 
 def _keras_cache() -> Path:
