@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from make_run import DIGITS, make_run
+from make_run import DIGITS
+from make_transfer import make_transfer
 
 from stroma.report import write_report
 
@@ -24,7 +25,7 @@ UNNAMED = (SCRIPTS / "unnamed.js").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    folder = make_run(tmp_path_factory.mktemp("browser") / "calm-fern", each=30)
+    folder = make_transfer(tmp_path_factory.mktemp("browser") / "calm-fern", each=60)
     return write_report(folder).resolve().as_uri()
 
 
@@ -134,9 +135,32 @@ def test_theme_sort_and_filter(visit, report):
     assert page.complaints == []
 
 
+def test_a_ring_on_the_map_leads_to_its_photo(visit, report):
+    page = visit(report)
+    later = page.locator("#mistakes details .gallery > li").last
+    assert not later.is_visible()
+    page.locator(f'#map a[href="#{later.get_attribute("id")}"]').focus()
+    page.keyboard.press("Enter")
+    later.wait_for(state="visible")
+    assert later.locator("img").count() == 2
+
+
+def test_a_class_of_the_legend_stands_out(visit, report):
+    page = visit(report)
+    faded = (
+        "[...document.querySelectorAll('#map .chart > g')].filter((g) => g.style.opacity).length"
+    )
+    button = page.get_by_role("button", name="three")
+    button.click()
+    assert page.evaluate(faded) == len(DIGITS) - 1
+    button.click()
+    assert page.evaluate(faded) == 0
+    assert page.complaints == []
+
+
 def test_long_hostile_names_do_not_widen_the_page(visit, tmp_path):
     names = ("<script>alert(1)</script>", "n" * 120, "a name with several words in it, and more")
-    folder = make_run(tmp_path, (*names, *DIGITS), each=4, error=0.4)
+    folder = make_transfer(tmp_path, (*names, *DIGITS), each=8)
     page = visit(write_report(folder).as_uri(), viewport={"width": 360, "height": 800})
     assert page.complaints == []
     assert not too_wide(page)

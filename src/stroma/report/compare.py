@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from stroma.core.errors import ArgumentError
 from stroma.core.records import RunRecord
-from stroma.report import facts, svg
+from stroma.report import facts, ladder, svg
 from stroma.report.page import fill
 
 _LUCK = 0.05  # two runs are called different when luck alone would do it less often than this
@@ -136,6 +136,10 @@ def _sheet(run: RunRecord) -> dict[str, str]:
     sheet = {**plan, **settings}
     if run.data:
         sheet["data"] = run.data.fingerprint or run.data.source
+    if run.base:
+        sheet |= {"base": run.base.architecture, "base weights": run.base.sha256}
+    if rung := ladder.chosen(run):
+        sheet["chosen rung"] = rung.name
     sheet |= {**run.machine, **run.versions, "status": run.status}
     return {name.replace("_", " "): _written(value) for name, value in sheet.items()}
 

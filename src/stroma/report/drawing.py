@@ -15,16 +15,27 @@ from stroma.report.facts import visible
 
 WIDTH, HEIGHT = 400, 236
 LEFT, RIGHT, TOP, BOTTOM = 46, 74, 16, 30
+Scale = Callable[[float], float]  # from the data to chart units
 
 
 def frame(
-    title: str, description: str, width: float, height: float, body: Sequence[Markup]
+    title: str,
+    description: str,
+    width: float,
+    height: float,
+    body: Sequence[Markup],
+    *,
+    role: str = "img",
 ) -> Markup:
-    """The chart of these parts, with its name and description for screen readers."""
+    """The chart of these parts, with its name and description for screen readers.
+
+    Args:
+        role: "img", or "group" where something in it can be chosen.
+    """
     label = escape(visible(f"{title}. {description}"))
     return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(width, height, label, Markup("").join(body))
+        '<svg class="chart" viewBox="0 0 {} {}" role="{}" aria-label="{}">{}</svg>'
+    ).format(width, height, role, label, Markup("").join(body))
 
 
 def text(x: float, y: float, said: str, anchor: str, style: str = "tick") -> Markup:
@@ -41,7 +52,7 @@ def dot(x: float, y: float, radius: float, style: str, told: str) -> Markup:
     ).format(style, x, y, radius, visible(told))
 
 
-def linear(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
+def linear(low: float, high: float, start: float, stop: float) -> Scale:
     """From [low, high] of the data to [start, stop] of the chart."""
     span = (high - low) or 1.0
     return lambda value: start + (value - low) / span * (stop - start)

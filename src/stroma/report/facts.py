@@ -6,6 +6,7 @@ The command line prints the same sentences as the report draws.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stroma.core.records import (
@@ -17,6 +18,7 @@ from stroma.core.records import (
     Score,
     class_scores,
 )
+from stroma.core.records_transfer import RefusalRow, ReliabilityRow
 
 _SEVERITIES = ("critical", "warning", "info")
 _BIDI = {0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069}
@@ -52,6 +54,17 @@ def percent(share: float | None, digits: int = 1) -> str:
         ('92.3 %', '50 %', '–')
     """
     return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def signed(points: float) -> str:
+    """A difference in points, with its sign.
+
+    Example:
+        >>> signed(1.25), signed(-0.04), signed(-2)
+        ('+1.2', '0.0', '−2.0')
+    """
+    text = f"{points:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "\u2212")
 
 
 def photos(count: int) -> str:
@@ -149,10 +162,13 @@ class Bin:
 
 
 def reliability(run: RunRecord) -> list[Bin]:
-    """Ten bins of certainty, empty unless every test photo's probability is known.
+    """Bins of certainty: as they were measured, else ten of the test photos.
 
-    A curve from a part of the photos would be drawn from a biased part: mistakes are kept first.
+    Empty unless every test photo's probability is known: a curve from a part of the photos would
+    be drawn from a biased part, since mistakes are kept first.
     """
+    if run.calibration is not None:
+        return _bins(run.calibration.reliability)
     known = _with_probability(run)
     if len(known) < _ENOUGH_FOR_CURVE:
         return []
@@ -167,6 +183,15 @@ def reliability(run: RunRecord) -> list[Bin]:
     return bins
 
 
+def reliability_before(run: RunRecord) -> list[Bin]:
+    """The same before certainty was corrected, where that was measured."""
+    return _bins(run.calibration.reliability_before) if run.calibration is not None else []
+
+
+def _bins(rows: Sequence[ReliabilityRow]) -> list[Bin]:
+    return [Bin(row.confidence, row.accuracy, row.interval, row.count) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """If answers below `threshold` are refused: the share refused, and right on the rest."""
@@ -178,6 +203,8 @@ class Refusal:
 
 def refusals(run: RunRecord) -> list[Refusal]:
     """What refusing unsure answers would cost and bring."""
+    if run.calibration is not None:
+        return [_refusal(row) for row in run.calibration.refusal if row.error is not None]
     known = _with_probability(run) if reliability(run) else []
     rows = []
     for threshold in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99):
@@ -186,6 +213,13 @@ def refusals(run: RunRecord) -> list[Refusal]:
             score = Score.of("accuracy", sum(kept), len(kept))
             rows.append(Refusal(threshold, 1 - len(kept) / len(known), score))
     return rows
+
+
+def _refusal(row: RefusalRow) -> Refusal:
+    wrong = row.error_interval
+    right = Interval(low=1 - wrong.high, high=1 - wrong.low)
+    kept = Score(name="accuracy", value=1 - (row.error or 0.0), interval=right, count=row.accepted)
+    return Refusal(row.threshold, 1 - row.coverage, kept)
 
 
 def _with_probability(run: RunRecord) -> list[tuple[float, bool]]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from stroma.core.scores import Interval
 from stroma.report import facts, svg
 
 
@@ -45,8 +48,12 @@ def _environment() -> Environment:
         duration=_duration,
         breakable=_breakable,
         shape=_shape,
+        named=_named,
+        signed=facts.signed,
     )
-    environment.globals.update(share_bar=svg.share_bar, reliability_chart=svg.reliability_chart)
+    environment.globals.update(
+        share_bar=svg.share_bar, reliability_chart=svg.reliability_chart, span=_span
+    )
     return environment
 
 
@@ -74,7 +81,7 @@ def _duration(seconds: float | None) -> str:
         >>> _duration(0.234), _duration(74.9), _duration(4000)
         ('0.23 s', '1 min 15 s', '1 h 06 min')
     """
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "–"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
@@ -92,3 +99,12 @@ def _breakable(name: str) -> Markup:
 
 def _shape(shape: tuple[int | None, ...]) -> str:
     return " × ".join("?" if size is None else f"{size:,}" for size in shape)
+
+
+def _named(index: int, names: Sequence[str]) -> str:
+    """The class of this index: a damaged list must not stop the report."""
+    return names[index] if 0 <= index < len(names) else f"class {index}"
+
+
+def _span(low: float | None, high: float | None) -> Interval | None:
+    return None if low is None or high is None else Interval(low=low, high=high)

@@ -14,7 +14,12 @@ _MAX_THUMBNAIL = 64 * 1024  # a thumbnail is about 1 KB; more is a photo put in 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo as the page shows it; without `uri` a grey tile takes its place."""
+    """One photo as the page shows it; without `uri` a grey tile takes its place.
+
+    Args:
+        why: Data address of the map of what spoke for the answer, likewise.
+        explained: Whether such a map was made.
+    """
 
     path: str
     truth: str
@@ -24,6 +29,8 @@ class Photo:
     runner_up: str
     runner_up_probability: float | None
     uri: str = ""
+    why: str = ""
+    explained: bool = False
 
 
 class Album:
@@ -38,11 +45,15 @@ class Album:
         self._run, self._left = run, budget
         self.shown = self.missing = self.left_out = 0
 
-    def show(self, predictions: Sequence[Prediction]) -> list[Photo]:
-        """The photos of these predictions, in order, with a picture while the budget lasts."""
-        return [self._photo(prediction) for prediction in predictions]
+    def show(self, predictions: Sequence[Prediction], *, why: bool = False) -> list[Photo]:
+        """The photos of these predictions, in order, with a picture while the budget lasts.
 
-    def _photo(self, prediction: Prediction) -> Photo:
+        Args:
+            why: With the map of what spoke for the answer, where there is one.
+        """
+        return [self._photo(prediction, why) for prediction in predictions]
+
+    def _photo(self, prediction: Prediction, why: bool) -> Photo:
         names = self._run.class_names
         runner_up = prediction.runner_up
         return Photo(
@@ -54,6 +65,8 @@ class Album:
             runner_up="" if runner_up is None else names[runner_up],
             runner_up_probability=prediction.runner_up_probability,
             uri=self._uri(prediction.thumbnail),
+            why=self._uri(prediction.explained) if why and prediction.explained else "",
+            explained=why and bool(prediction.explained),
         )
 
     def _uri(self, thumbnail: str | None) -> str:

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from stroma.core.records import SMALL_SUPPORT, EpochRow, Prediction, RunRecord
 from stroma.core.runs import REPORT_FILE, read_run, write_atomic
-from stroma.report import facts, svg
+from stroma.report import facts, ladder, svg
+from stroma.report.embedding import photo_map
 from stroma.report.page import fill
 from stroma.report.photos import Album, Photo
 
@@ -20,6 +21,7 @@ _STRIP, _GALLERY, _PER_CELL = 10, 48, 12
 _SHARES = ("accuracy", "precision", "recall", "auc", "f1", "top")
 _CHARTS = 4
 _MOST_ROWS = 500  # of files named in a table; a mislaid archive can bring a hundred thousand
+_MOST_LISTED = 200  # of photos to look at in a table; who looks at so many mends the rest alike
 
 
 def render(run: RunRecord, *, photos: bool = True, limit: int = PAGE_LIMIT) -> str:
@@ -80,7 +82,7 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
     # Most telling first: when the budget ends, it is the last that go without a picture.
     strip = album.show(_strip(run)) if photos else []
     wrong = facts.mistakes(run)
-    gallery = album.show(wrong[:_GALLERY])
+    gallery = album.show(wrong[:_GALLERY], why=True)
     cells = _cells(run, album)
     context: dict[str, Any] = {
         "run": run,
@@ -102,12 +104,26 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
         "metric_names": _metric_names(run.history),
         "window": svg.smoothing_window(len(run.history)),
         "bins": facts.reliability(run),
+        "bins_before": facts.reliability_before(run),
         "refusals": facts.refusals(run),
         "small_support": SMALL_SUPPORT,
         "most_rows": _MOST_ROWS,
+        "most_listed": _MOST_LISTED,
         "total_parameters": sum(layer.parameters for layer in run.layers),
     }
-    return fill("report.html", context)
+    return fill("report.html", context | _transfer(run, gallery))
+
+
+def _transfer(run: RunRecord, gallery: list[Photo]) -> dict[str, Any]:
+    """What a pretrained base adds to the page."""
+    return {
+        "steps": ladder.climbed(run.ladder),
+        "ladder_chart": ladder.ladder_chart(run.ladder),
+        "chosen": ladder.chosen(run),
+        "heads": ladder.heads_in_order(run.heads),
+        "lead": ladder.lead_sentence(run.heads, run.lead),
+        "map": photo_map(run, {one.path: f"wrong-{n}" for n, one in enumerate(gallery)}),
+    }
 
 
 def _strip(run: RunRecord) -> list[Prediction]:

@@ -14,7 +14,19 @@ from markupsafe import Markup
 
 from stroma.core.records import Interval
 from stroma.report.drawing import (
-    BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, dot, frame, linear, nice_ticks, spread, text,
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Scale,
+    dot,
+    frame,
+    linear,
+    nice_ticks,
+    spread,
+    text,
 )  # fmt: skip
 from stroma.report.facts import Bin, percent
 
@@ -114,8 +126,13 @@ def share_bar(value: float | None, interval: Interval | None, *, kind: str = "s1
     ).format(Markup("").join(parts))
 
 
-def reliability_chart(bins: Sequence[Bin]) -> Markup:
-    """Certainty against the share that was right; on the dashed line the two agree."""
+def reliability_chart(bins: Sequence[Bin], before: Sequence[Bin] = ()) -> Markup:
+    """Certainty against the share that was right; on the dashed line the two agree.
+
+    Args:
+        bins: As the network is.
+        before: As it was before its certainty was corrected: hollow squares on a thin line.
+    """
     side = HEIGHT + 24
     x = linear(0, 1, LEFT, side - 16)
     y = linear(0, 1, side - 44, TOP)
@@ -127,16 +144,35 @@ def reliability_chart(bins: Sequence[Bin]) -> Markup:
         body.append(Markup('<path class="grid" d="{}"/>').format(grid))
     diagonal = f"M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"
     body.append(Markup('<path class="ideal" d="{}"/>').format(diagonal))
+    if before:
+        body.append(_before(before, x, y))
     most = max(one.count for one in bins)
     for one in bins:
         at = x(one.certainty)
         whisker = f"M{at:.1f} {y(one.interval.low):.1f}V{y(one.interval.high):.1f}"
-        told = f"{one.count} photos, {percent(one.certainty)} sure, {percent(one.right)} right"
         body.append(Markup('<path class="whisker" d="{}"/>').format(whisker))
-        body.append(dot(at, y(one.right), 2.5 + 5 * math.sqrt(one.count / most), "mark s1", told))
+        size = 2 + 4 * math.sqrt(one.count / most)
+        body.append(dot(at, y(one.right), size, "mark s1", _bin_told(one)))
     body.append(text((x(0) + x(1)) / 2, side - 8, "how sure it was, %", "middle"))
     body.append(text(LEFT + 6, TOP + 10, "right, %", "start"))
     return frame("Certainty against truth", f"{len(bins)} groups.", side, side, body)
+
+
+def _before(bins: Sequence[Bin], x: Scale, y: Scale) -> Markup:
+    points = [(x(one.certainty), y(one.right)) for one in bins]
+    line = "M" + "L".join(f"{across:.1f} {up:.1f}" for across, up in points)
+    square = Markup(
+        '<rect class="square" x="{:.1f}" y="{:.1f}" width="7" height="7"><title>{}</title></rect>'
+    )
+    squares = [
+        square.format(across - 3.5, up - 3.5, f"before: {_bin_told(one)}")
+        for (across, up), one in zip(points, bins, strict=True)
+    ]
+    return Markup('<path class="before" d="{}"/>{}').format(line, Markup("").join(squares))
+
+
+def _bin_told(one: Bin) -> str:
+    return f"{one.count} photos, {percent(one.certainty)} sure, {percent(one.right)} right"
 
 
 def _log_ticks(values: Sequence[float]) -> list[float]:

@@ -58,6 +58,23 @@
     document.querySelector("#mistakes .gallery").before(label);
   }
 
+  // The map: a class of the legend, chosen, stands out from the others.
+  const clouds = [...document.querySelectorAll("#map .chart > g")];
+  const kinds = [...document.querySelectorAll("#map .legend li")].map((item) => {
+    const button = make("button", "", { type: "button" });
+    button.append(...item.childNodes);
+    item.append(button);
+    return button;
+  });
+  kinds.forEach((button, chosen) => {
+    button.setAttribute("aria-pressed", "false");
+    button.onclick = () => {
+      const alone = button.getAttribute("aria-pressed") === "false";
+      kinds.forEach((other) => other.setAttribute("aria-pressed", String(alone && other === button)));
+      clouds.forEach((cloud, number) => { cloud.style.opacity = alone && number !== chosen ? ".1" : ""; });
+    };
+  });
+
   // The cell whose photos are open is marked; Escape closes it and gives the focus back.
   const cell = () => /^#cell-\d+-\d+$/.test(location.hash) ? document.querySelector(`#confusion a[href="${location.hash}"]`) : null;
   const mark = () => {
