@@ -54,10 +54,10 @@ def test_a_full_report_is_sound_and_small(html):
         "not tried: 5,000 photos: too dear for what it gains",
         "squeezenet1_1, 722,496 parameters without its head",
         BASE.sha256, "BSD-3-Clause", "features.0 to features.8; features.9 and later were tuned",
-        "temperature of 1.84; certainty and truth were 6.1 points apart before, 1.2 points after",
+        "temperature of 1.84, before which certainty and truth were 6.1 points apart; after it 1.2",
         "Yours, called unlike", "these two axes hold 30\u00a0% of what varies",
         "Labels that may be wrong: 23 of 5,000 photos have odds of 9 to 1 or more against them",
-        "Nearly the same photo twice: 8 pairs among 5,000 photos", "two parts", "two labels",
+        "Nearly the same photo twice: 8 pairs listed, of 5,000 photos", "two parts", "two labels",
         "Unlike the others of their class: 6 of 5,000 photos", "photo 2", "The hardest classes",
         "nothing was moved, relabelled or deleted",
     ):  # fmt: skip
@@ -211,6 +211,11 @@ def test_the_measured_calibration_takes_the_place_of_the_test_photos(folder):
     assert kept[0.9].kept.interval.low == pytest.approx(wilson.low)
     assert kept[0.9].kept.interval.high == pytest.approx(wilson.high)
     assert render(run).count("If unsure answers are refused") == 1
+    assert "Hollow squares: before" in render(run)
+    cool = dataclasses.replace(calibration(), temperature=1.0)  # nothing was corrected
+    html = render(dataclasses.replace(run, calibration=cool))
+    assert "certainty and truth are 1.2 points apart" in check(html).text
+    assert "Hollow squares" not in html
 
 
 def test_steps_add_up_their_time_and_gain():

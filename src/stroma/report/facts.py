@@ -184,8 +184,11 @@ def reliability(run: RunRecord) -> list[Bin]:
 
 
 def reliability_before(run: RunRecord) -> list[Bin]:
-    """The same before certainty was corrected, where that was measured."""
-    return _bins(run.calibration.reliability_before) if run.calibration is not None else []
+    """The same before a temperature corrected certainty; empty where none did."""
+    measured = run.calibration
+    if measured is None or measured.temperature == 1:
+        return []
+    return _bins(measured.reliability_before)
 
 
 def _bins(rows: Sequence[ReliabilityRow]) -> list[Bin]:
