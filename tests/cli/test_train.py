@@ -110,7 +110,7 @@ def test_the_road_of_features(capsys, photos, tmp_path):
     assert main(["train", str(photos), "--weights", str(file), "--size", "64",
                  "--epochs", "9"]) == 0  # fmt: skip
     shown = capsys.readouterr().out
-    assert "The plan: features" in shown and "squeezenet1_1, frozen + ridge head" in shown
+    assert "The plan: features" in shown and "squeezenet1_1, frozen + the best of" in shown
     assert "--epochs: the head is solved for" in " ".join(shown.split())
     assert f"The other road: stroma train {photos} --weights none" in shown
     run = read_run(the_run())
@@ -126,8 +126,9 @@ def test_predict_evaluate_report_and_summary_of_a_run(capsys, photos):
     header, *rows = capsys.readouterr().out.splitlines()
     assert header == "path,predicted,probability,runner_up,runner_up_probability"
     assert len(rows) == 2 and rows[0].startswith(f"{photo},cat,0.")
-    assert main(["predict", folder, photo, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["predicted"] == "cat"
+    assert main(["predict", photo, "--json"]) == 0  # of the latest run
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["predicted"] == "cat" and folder in shown.err
     assert main(["evaluate", folder, str(photos)]) == 0
     assert "right on 60 photos (" in capsys.readouterr().out
     assert main(["report", "--no-photos", "--json"]) == 0

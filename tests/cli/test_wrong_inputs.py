@@ -154,6 +154,31 @@ OTHERS = {
     "evaluate without data": ["evaluate", "running"],
     "an empty model": ["summary", ""],
     "an empty photo": ["predict", "running", ""],
+    "predict of the latest, with none": ["predict", "flat/0.png"],
+    "predict going on with no file": ["predict", "junk.keras", "flat/0.png", "--resume"],
+    "predict into a folder that is not there": [
+        "predict",
+        "junk.keras",
+        "flat/0.png",
+        "--out",
+        "nowhere/a.csv",
+    ],
+    "predict into a file that is there": [
+        "predict",
+        "junk.keras",
+        "flat/0.png",
+        "--out",
+        "notes.txt",
+    ],
+    "predict going on and anew": [
+        "predict",
+        "junk.keras",
+        "flat/0.png",
+        "--out",
+        "notes.txt",
+        "--resume",
+        "--overwrite",
+    ],
     "an empty folder to check": ["check", ""],
     "summary of a web page": ["summary", "page.html"],
     "summary of junk": ["summary", "junk.keras"],
@@ -251,7 +276,10 @@ def model(tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.parametrize("photo", ["notes.txt", "nowhere.png", "good", "page.html", "empty.csv"])
+@pytest.mark.parametrize(
+    "photo",
+    ["notes.txt", "nowhere.png", "empty", "no-pictures", "page.html", "empty.csv", "cut.zip"],
+)
 def test_what_is_no_photo_is_not_predicted(capsys, there, model, photo):
     before = state_of(there)
     refused(capsys, ["predict", model, "flat/0.png", photo])

@@ -59,7 +59,7 @@ class JsonLines:
     """
 
     def __init__(self, path: Path) -> None:
-        _cut_torn_line(path)
+        cut_torn_line(path)
         self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def append(self, row: Record | Mapping[str, Any]) -> None:
@@ -83,7 +83,8 @@ class JsonLines:
         self.close()
 
 
-def _cut_torn_line(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
+    """Cut off half a line at the end of a file, as a kill leaves it."""
     if not path.exists():
         return
     content = path.read_bytes()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 import threading
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from stroma.core.errors import DataError, FileFormatError
@@ -19,8 +21,51 @@ MAX_RATIO, RATIO_FLOOR = 200, 1 << 28  # pictures hardly compress; blank bitmaps
 
 def read_zip(path: Path) -> Found:
     """The samples of a zip. Unsafe names, encryption and bombs refuse the whole archive."""
+    zipped = Zipped.of(path)
+    samples, class_names = sort_files(zipped.files, zipped.folders, zipped.entries)
+    return Found(
+        str(path.resolve()), samples, class_names, lambda at: zipped.read(samples[at].name),
+        zipped.entries,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Zipped:
+    """A zip that was checked.
+
+    Args:
+        files: Its files that may be pictures; `folders` all its folders.
+        entries: What was left out.
+        read: Bytes of a member, by its name in `files`; safe to call from threads. Raises OSError.
+    """
+
+    files: list[File]
+    folders: list[tuple[str, ...]]
+    entries: list[AuditEntry]
+    read: Callable[[str], bytes]
+
+    @classmethod
+    def of(cls, path: Path) -> Zipped:
+        """Raises: FileFormatError, DataError: damaged, or not safe to open."""
+        archive = _open(path)
+        files, folders, entries, by_name = _listed(path, archive)
+        lock = threading.Lock()
+
+        def read(name: str) -> bytes:
+            with lock:  # one file position; decoding, the costly half, runs in parallel
+                try:
+                    return archive.read(by_name[name])
+                except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+                    raise OSError(f"damaged in the zip: {error}") from None
+                except Exception as error:  # zlib.error, lzma.LZMAError: damaged compressed bytes
+                    raise OSError(f"damaged in the zip ({type(error).__name__})") from None
+
+        return cls(files, folders, entries, read)
+
+
+def _open(path: Path) -> zipfile.ZipFile:
     try:
-        archive = zipfile.ZipFile(path)
+        return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
         raise FileFormatError(
             f"{path.name} is not a readable zip file ({error})",
@@ -28,6 +73,13 @@ def read_zip(path: Path) -> Found:
             why="its table of contents is missing or damaged, as after a broken download",
             fix=f"test it with: python -m zipfile -t {path.name}",
         ) from None
+
+
+def _listed(
+    path: Path, archive: zipfile.ZipFile
+) -> tuple[
+    list[File], list[tuple[str, ...]], list[AuditEntry], dict[str, zipfile.ZipInfo]
+]:  # fmt: skip
     members = archive.infolist()
     _check_archive(path, members)
     entries: list[AuditEntry] = []
@@ -54,19 +106,7 @@ def read_zip(path: Path) -> Found:
         else:
             files.append(File(parts, member.file_size, member.CRC ^ container))
             by_name["/".join(parts)] = member
-    samples, class_names = sort_files(files, folders, entries)
-    lock = threading.Lock()
-
-    def read(index: int) -> bytes:
-        with lock:  # one file position; decoding, the costly half, runs in parallel
-            try:
-                return archive.read(by_name[samples[index].name])
-            except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-                raise OSError(f"damaged in the zip: {error}") from None
-            except Exception as error:  # zlib.error, lzma.LZMAError: damaged compressed bytes
-                raise OSError(f"damaged in the zip ({type(error).__name__})") from None
-
-    return Found(str(path.resolve()), samples, class_names, read, entries)
+    return files, folders, entries, by_name
 
 
 def _parts(member: zipfile.ZipInfo) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ def read_folder(root: Path) -> Found:
     """The samples of a folder. Links are followed, loops are not; special files never opened."""
     entries: list[AuditEntry] = []
     folders: list[tuple[str, ...]] = []
-    files = list(_walk(root.resolve(), (), (), folders, entries, root.resolve()))
+    files = list(walk(root, folders, entries))
     samples, class_names = sort_files(files, folders, entries)
 
     def read(index: int) -> bytes:
@@ -52,6 +52,12 @@ def read_file(path: Path, expected: int | None = None) -> bytes:
 def stamp_of(facts: os.stat_result) -> int:
     """Changes whenever the file does: ctime too, since archives and copies restore mtime."""
     return facts.st_mtime_ns ^ (facts.st_ctime_ns << 1)
+
+
+def walk(root: Path, folders: list[tuple[str, ...]], entries: list[AuditEntry]) -> Iterator[File]:
+    """Every regular file below `root`; the folders, and what is odd, go to the lists."""
+    root = root.resolve()
+    return _walk(root, (), (), folders, entries, root)
 
 
 def _walk(

@@ -62,7 +62,7 @@ def sort_files(
     """
     files = sorted(files, key=lambda file: file.parts)
     folders = [path for path in sorted(set(folders)) if not any(map(is_system, path))]
-    candidates = [file for file in files if _is_candidate(file, entries)]
+    candidates = [file for file in files if is_picture(file, entries)]
     depth = _common_depth(candidates, folders)
     roots = {path[depth] for path in folders if len(path) == depth + 1}
     given = {name: PART_NAMES[name.lower()] for name in roots if name.lower() in PART_NAMES}
@@ -90,7 +90,8 @@ def sort_files(
     return samples, sorted(labels - unused)
 
 
-def _is_candidate(file: File, entries: list[AuditEntry]) -> bool:
+def is_picture(file: File, entries: list[AuditEntry]) -> bool:
+    """Whether a file is to be read as a picture, by its name; if not, `entries` says why."""
     system = next((part for part in file.parts if is_system(part)), None)
     suffix = PurePosixPath(file.parts[-1]).suffix.lower()
     if system is not None:

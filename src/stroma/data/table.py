@@ -36,7 +36,7 @@ class Row:
 def read_csv(path: Path, group: str | None) -> Found:
     """A CSV of `path,label`, paths relative to the CSV's folder; `split` and a group optional."""
     entries: list[AuditEntry] = []
-    lines = _parse(path, entries)
+    lines = parse(path, entries)
     if not lines:
         raise DataError(
             f"{path.name} has no rows",
@@ -199,9 +199,9 @@ def _is_data(cells: Sequence[str], root: Path) -> bool:
         return False
 
 
-def _parse(path: Path, entries: list[AuditEntry]) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of every row that is not blank."""
-    text = _text(path, entries)
+def parse(path: Path, entries: list[AuditEntry]) -> list[tuple[int, list[str]]]:
+    """(line number, cells) of every row of a CSV file that is not blank."""
+    text = text_of(path, entries)
     try:
         head = text[: 1 << 16]
         delimiter = max(",;\t|", key=lambda char: head.split("\n", 1)[0].count(char))
@@ -222,7 +222,8 @@ def _parse(path: Path, entries: list[AuditEntry]) -> list[tuple[int, list[str]]]
     return rows
 
 
-def _text(path: Path, entries: list[AuditEntry]) -> str:
+def text_of(path: Path, entries: list[AuditEntry]) -> str:
+    """The text of a table or list, whatever it is encoded in."""
     size = path.stat().st_size
     if size > MAX_CSV:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -37,6 +38,29 @@ def load_artefact(named: str | Path) -> Artefact:
             fix=run.resume_command or resume_command(named),
         )
     return Artefact.load(path)
+
+
+def latest_model(root: Path = Path("runs")) -> Path:
+    """The run in `root` that was written to last, of those that have a model.
+
+    Raises: RunError: none has.
+    """
+    try:
+        runs = [
+            (path.stat().st_mtime, path.parent)
+            for path in root.glob(f"*/{RUN_FILE}")
+            if (path.parent / MODEL_FILE).is_file()
+        ]
+    except OSError:  # not ours to read, or deleted meanwhile
+        runs = []
+    if not runs:
+        raise RunError(
+            f"no run in {root}{os.sep} has a model yet",
+            where=str(root.resolve()),
+            why="answers need the model that a run left behind, and none was named",
+            fix="stroma train photos/, or name a run: stroma predict RUN PATH",
+        )
+    return max(runs)[1]
 
 
 def _runs_beside(named: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import numpy as np
 
 from stroma.core.errors import DataError, StromaError
 from stroma.core.plain import Record
+from stroma.data.decode import DecodeError, quiet_pillow
+from stroma.data.listing import Pictures, pictures
+from stroma.data.scan import worker_count
 from stroma.jobs.artefacts import load_artefact
 from stroma.package.artefact import Artefact
 
-_AT_ONCE = 32  # photos
+_AT_ONCE = 32  # photos in memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,53 +42,56 @@ class Said(Record):
 
 def predict(
     model: str | Path | Artefact,
-    photos: Sequence[Path],
+    photos: str | Path | Sequence[str | Path] | Pictures,
     failed: Callable[[StromaError], None] | None = None,
 ) -> Iterator[Said]:
-    """Answers, in the order of the photos, as they are computed.
+    """Answers, in the order of the photos, as they are computed: memory holds 32 photos at most.
 
     Args:
         model: A run folder, a `.keras` file, or the artefact itself.
-        photos: Picture files.
+        photos: Picture files, folders, zips or lists of paths, as `data.listing.pictures` takes
+            them, or what it gave.
         failed: Told of each photo that is missing or broken, and the others are answered; None:
             the first such photo raises.
-    Raises: RunError, FileFormatError: no model there. DataError: a photo is missing or broken.
+    Raises: RunError, FileFormatError: no model there. DataError: a photo is missing or broken,
+        or nothing there is a picture.
     """
+    if isinstance(photos, (str, Path)):
+        photos = [photos]
+    found = photos if isinstance(photos, Pictures) else pictures(photos)
     artefact = model if isinstance(model, Artefact) else load_artefact(model)
-    for start in range(0, len(photos), _AT_ONCE):
-        pictures = {}
-        for at, photo in enumerate(photos[start : start + _AT_ONCE], start):
-            try:
-                pictures[at] = _picture(artefact, photo)
-            except StromaError as error:
-                if failed is None:
-                    raise
-                failed(error)
-        for at, answer in zip(pictures, artefact.predict(pictures.values())):
-            photo = photos[at]
-            yield Said(
-                path=str(photo), predicted=answer.class_name, probability=answer.probability,
-                runner_up=answer.runner_up, runner_up_probability=answer.runner_up_probability,
-                unlike=answer.unlike,
-            )  # fmt: skip
+    with ThreadPoolExecutor(worker_count(), thread_name_prefix="stroma-decode") as pool:
+        for start in range(0, len(found), _AT_ONCE):
+            rows = range(start, min(start + _AT_ONCE, len(found)))
+            with quiet_pillow():  # not across the yield: it changes how the whole process warns
+                read = list(pool.map(lambda row: _picture(artefact, found, row), rows))
+            good = {}
+            for row, pixels in zip(rows, read):
+                if isinstance(pixels, np.ndarray):
+                    good[row] = pixels
+                elif failed is None:
+                    raise pixels
+                else:
+                    failed(pixels)
+            for row, answer in zip(good, artefact.predict(good.values())):
+                yield Said(
+                    path=found.names[row], predicted=answer.class_name,
+                    probability=answer.probability, runner_up=answer.runner_up,
+                    runner_up_probability=answer.runner_up_probability, unlike=answer.unlike,
+                )  # fmt: skip
 
 
-def _picture(artefact: Artefact, photo: Path) -> np.ndarray:
+def _picture(artefact: Artefact, found: Pictures, row: int) -> np.ndarray | StromaError:
     """The photo as the network takes it, or what is wrong with it in four parts."""
-    if not photo.is_file():
-        what = "a folder" if photo.is_dir() else "not there"
-        raise DataError(
-            f"{photo} is {what}",
-            where=str(photo.resolve()),
-            why="predict takes picture files",
-            fix=f"stroma predict RUN {photo}/*.jpg" if photo.is_dir() else "check the path",
-        )
+    name = found.names[row]
     try:
-        return artefact.prepare(photo)
+        return artefact.prepare(found.reads[row]())
+    except DecodeError as error:
+        return DataError(f"{name}: {error.what}", where=name, why=error.why, fix=error.fix)
+    except DataError as error:
+        return error
     except OSError as error:
-        raise DataError(
-            f"{photo} cannot be read: {error.strerror or error}",
-            where=str(photo.resolve()),
-            why="the machine refuses it",
-            fix="check its permissions, and the disk",
-        ) from error
+        return DataError(
+            f"{name} cannot be read: {error.strerror or error}", where=name,
+            why="the machine refuses it", fix="check its permissions, and the disk",
+        )  # fmt: skip

@@ -30,7 +30,7 @@ _KEY = "artefact"  # of the file's extra data
 _BATCH = 32  # pictures at once
 _SIDE = 1 << 14  # largest side in pixels that a file may ask for
 
-Picture = str | PathLike[str] | np.ndarray
+Picture = str | PathLike[str] | bytes | np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +134,7 @@ class Artefact:
         """The answer for each picture.
 
         Args:
-            images: Paths of picture files, or uint8 arrays (H, W, 3) or, grey, (H, W).
+            images: Paths of picture files, their bytes, or uint8 arrays (H, W, 3) or, grey, (H, W).
         Raises: DataError: a file is no picture, or an array has another shape or dtype.
         """
         answers = []
@@ -170,6 +170,8 @@ class Artefact:
         """One picture as the data room would hold it: (H, W, C) uint8."""
         if isinstance(image, np.ndarray):
             pixels = fit(_as_rgb(image), self.decoder.size)
+        elif isinstance(image, bytes):
+            pixels = self.decoder(image).pixels
         else:
             pixels = self.decoder.read(Path(image))
         if self.channels == 1:
