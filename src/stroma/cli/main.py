@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "train": Entry("stroma.cli.train:train_command", "Train on photos: the main job."),
+    "rank": Entry("stroma.cli.rank:rank_command", "Compare pretrained bases on photos."),
     "predict": Entry("stroma.cli.predict:predict", "Say what is in photos."),
     "evaluate": Entry("stroma.cli.evaluate:evaluate", "Measure a model on other photos."),
     "explain": Entry("stroma.cli.explain:explain", "Show where in a photo an answer comes from."),

@@ -123,11 +123,13 @@ def _from_weights(
 ) -> Model:  # fmt: skip
     name, _, tag = str(source).partition(":")
     weights: str | PathLike[str] = source
-    if architecture is None and name in zoo.architectures and not Path(source).is_file():
-        architecture, weights = name, tag or purpose
-    elif architecture is None:
-        is_hub = isinstance(source, str) and source.startswith(PREFIX)
-        architecture = architecture_of(hub_weights(str(source)) if is_hub else Path(source))
+    if architecture is None:
+        if isinstance(source, str) and source.startswith(PREFIX):
+            architecture = architecture_of(hub_weights(source))
+        elif not Path(source).is_file() and (name in zoo.architectures or name.isidentifier()):
+            architecture, weights = name, tag or purpose
+        else:
+            architecture = architecture_of(Path(source))
     options = {} if shape is None else {"input_shape": shape}
     build = zoo.architectures.lookup(architecture)
     return build(weights=weights, include_top=False, **options)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from stroma.core.checks import check_number
+from stroma.core.optional import require
 from stroma.transfer.heads.head import check_samples
 
 _MOST_ROUNDS = 200
@@ -114,7 +114,8 @@ def h_score(features: Any, labels: Any, classes: int, *, shrinkage: float | None
     x = np.asarray(x, np.float64)
     centred = x - x.mean(0)
     if shrinkage is None:
-        share = float(ledoit_wolf_shrinkage(centred, assume_centered=True))
+        shrinkages = require("sklearn.covariance")  # on use: a second and more to import
+        share = float(shrinkages.ledoit_wolf_shrinkage(centred, assume_centered=True))
     else:
         share = check_number("shrinkage", shrinkage, owner="h_score", minimum=0, maximum=1)
     members = np.eye(classes)[y]  # (N, K)

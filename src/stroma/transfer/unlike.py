@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from stroma.core.checks import check_number, check_positive_int
 from stroma.core.errors import ArgumentError, DataError, GraphError
+from stroma.core.optional import require
 from stroma.core.plain import Record
 from stroma.core.records_transfer import UnlikeRow as UnlikeRow
 from stroma.core.scores import Interval
@@ -125,7 +125,8 @@ class Unlike:
             x = x[random.choice(len(x), _MOST_ROWS, replace=False)]
         # k-means wants distinct points; below four photos a centre it only copies photos
         count = max(1, min(prototypes, len(np.unique(x, axis=0)), len(x) // 4))
-        centres = KMeans(count, n_init=1, max_iter=25, random_state=seed).fit(x).cluster_centers_
+        kmeans = require("sklearn.cluster").KMeans  # on use: a second and more to import
+        centres = kmeans(count, n_init=1, max_iter=25, random_state=seed).fit(x).cluster_centers_
         made = cls(centres, [0.0], layer=layer)
         distances = made.distance(other)
         if len(distances) > _MOST_KEPT:

@@ -65,6 +65,16 @@ class FoundWeights:
             return self.entry.preprocessing
         return self.card.preprocessing if self.card else None
 
+    def suits(self, size: tuple[int, int]) -> bool:
+        """Whether they saw pictures of about this (height, width): enlarged is another world.
+
+        Pictures have half their side or more; those of networks for under 64 pixels are that small.
+        """
+        if self.preprocessing is None:
+            return False
+        side = min(self.preprocessing.size)
+        return 2 * min(size) >= side and (side >= 64 or max(size) <= 64)
+
     @property
     def licence(self) -> str:
         """Terms of the file; empty: not known."""
