@@ -27,7 +27,7 @@ def planted(root: Path) -> Path:
         "cat/text.jpg": b"this is text",
         "cat/page.jpg": b"<html>404</html>",
         "cat/bomb.png": bomb(),
-        "cat/phone.heic": b"x",
+        "cat/camera.nef": b"x",
         "dog/sideways.jpg": encoded(picture(2001), "JPEG", exif=exif(6)),
         "dog/deep.png": sixteen_bit_ramp(),
         "dog/print.jpg": encoded(Image.fromarray(picture(2002)).convert("CMYK"), "JPEG"),
@@ -51,7 +51,7 @@ def test_every_planted_fault_is_named(tmp_path: Path) -> None:
     assert named >= {
         ("broken", "cat/cut.jpg"), ("empty", "cat/empty.jpg"), ("not_an_image", "cat/text.jpg"),
         ("not_an_image", "cat/page.jpg"), ("huge", "cat/bomb.png"),
-        ("unsupported", "cat/phone.heic"), ("exif_rotated", "dog/sideways.jpg"),
+        ("unsupported", "cat/camera.nef"), ("exif_rotated", "dog/sideways.jpg"),
         ("sixteen_bit", "dog/deep.png"), ("cmyk", "dog/print.jpg"), ("alpha", "dog/glass.png"),
         ("animated", "dog/moving.gif"), ("wrong_extension", "dog/really.jpg"),
         ("tiny", "dog/dot.png"), ("system_file", "dog/Thumbs.db"),

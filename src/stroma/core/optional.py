@@ -10,6 +10,7 @@ from stroma.core.errors import MissingDependencyError
 # module -> (extra of stroma that brings it, what it is for)
 EXTRAS = {
     "simplejpeg": ("jpeg", "decoding JPEG files fast"),
+    "pillow_heif": ("heic", "reading HEIC photos, as phones write them"),
     "pyarrow": ("parquet", "reading Parquet files"),
     "pyarrow.parquet": ("parquet", "reading Parquet files"),
     "huggingface_hub": ("hub", "fetching weights from the Hugging Face hub"),

@@ -28,7 +28,10 @@ from stroma.core.optional import available, require
 
 # No EPS (Pillow would start Ghostscript), no format that needs a helper program or a network, and
 # none without a signature (TGA): random bytes would decode to noise instead of being refused.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI",
+           "HEIF")  # fmt: skip
+_HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1", b"ftyphevx")
+_AVIF = (b"ftypavif", b"ftypavis")
 _SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
 
 
@@ -223,14 +226,22 @@ def quiet_pillow() -> Iterator[None]:
 
 @cache
 def formats() -> tuple[str, ...]:
-    """`FORMATS` that this Pillow was built with."""
+    """`FORMATS` that this Pillow was built with, and HEIF where pillow-heif is installed."""
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    known = set(Image.OPEN) - {"HEIF"}
+    if _has_heif():
+        require("pillow_heif").register_heif_opener()
+        known.add("HEIF")
+    return tuple(name for name in FORMATS if name in known)
 
 
 @cache
 def _simplejpeg() -> ModuleType | None:
     return require("simplejpeg") if available("simplejpeg") else None
+
+
+def _has_heif() -> bool:
+    return available("pillow_heif")
 
 
 @cache
@@ -242,7 +253,9 @@ def _lab_to_srgb() -> Any:
 def decoder_name() -> str:
     """Which libraries decode: part of the cache's key, since their pixels may differ."""
     jpeg = _simplejpeg()
-    return f"Pillow {PIL.__version__}, simplejpeg {jpeg.__version__ if jpeg else 'absent'}"
+    name = f"Pillow {PIL.__version__}, simplejpeg {jpeg.__version__ if jpeg else 'absent'}"
+    # named only where it is: caches of those who never meet a HEIC file stay valid
+    return f"{name}, pillow-heif {require('pillow_heif').__version__}" if _has_heif() else name
 
 
 def _least_size(upright: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
@@ -339,8 +352,12 @@ def _what_it_is(data: bytes) -> tuple[str, str]:
     head = data[:512].lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html")):
         return "not_an_image", "an HTML page, not a picture (a failed download?)"
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
-        return "unsupported", "HEIC: export it as JPEG"
+    if data[4:12] in _HEIC and "HEIF" not in formats():
+        return "heic", "HEIC: pip install pillow-heif, or export it as JPEG"
+    if data[4:12] in _AVIF and "AVIF" not in formats():
+        return "unsupported", "AVIF: pip install -U pillow, or export it as JPEG"
+    if data[4:12] in _HEIC + _AVIF:
+        return "broken", "the header is damaged or cut off"
     known = {
         b"%!ps": "EPS, a program for a printer", b"%pdf": "a PDF", b"pk\x03\x04": "a zip archive",
         b"8bps": "a Photoshop file", b"<?xml": "XML or SVG", b"<svg": "SVG", b"{": "JSON",

@@ -19,11 +19,11 @@ PART_NAMES = {
 }  # fmt: skip
 READABLE = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif",
-    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".qoi",
-    ".mpo",
+    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k",
+    ".qoi", ".mpo",
 }  # fmt: skip
 UNSUPPORTED = {
-    ".heic", ".heif", ".tga", ".ico", ".pcx", ".svg", ".psd", ".eps", ".raw", ".cr2", ".cr3",
+    ".tga", ".ico", ".pcx", ".svg", ".psd", ".eps", ".raw", ".cr2", ".cr3",
     ".nef", ".arw", ".dng", ".orf", ".rw2", ".jxl", ".exr", ".hdr", ".dcm",
 }  # fmt: skip
 _SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"}

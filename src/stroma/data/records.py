@@ -20,6 +20,10 @@ KINDS = {
     "empty": ("empty file", "empty files", "skipped"),
     "not_an_image": ("file that is no picture", "files that are no pictures", "skipped"),
     "unsupported": ("picture in an unread format", "pictures in unread formats", "skipped"),
+    "heic": (
+        "HEIC photo (pip install pillow-heif reads them)",
+        "HEIC photos (pip install pillow-heif reads them)", "skipped",
+    ),
     "huge": ("picture above the pixel limit", "pictures above the pixel limit", "skipped"),
     "unreadable": ("unreadable file", "unreadable files", "skipped"),
     "missing": ("missing file", "missing files", "skipped"),
@@ -211,11 +215,13 @@ def check_skipped(audit: Audit, max_skipped: int | None) -> None:
     kinds = Counter(entry.kind for entry in skipped)
     listed = ", ".join(counted(kind, count) for kind, count in kinds.most_common())
     first = "; ".join(f"{printable(e.path)}: {e.reason}" for e in skipped[:3])
+    heic = kinds["heic"] > len(skipped) - limit  # with these read, the rest is within the limit
     raise DataError(
         f"{len(skipped):,} of {audit.found:,} files cannot be used: {listed}",
         where=first,
         why=f"more than {limit} skipped files mean that something is wrong with the data",
-        fix=f"mend or remove them, or accept them with max_skipped={len(skipped)}",
+        fix=("pip install pillow-heif" if heic else "mend or remove them")
+        + f", or accept them with max_skipped={len(skipped)}",
     )
 
 

@@ -29,7 +29,8 @@ FACTS = np.dtype(
 _EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}, "PNG": {".png", ".apng"},
     "GIF": {".gif"}, "BMP": {".bmp", ".dib"}, "DIB": {".bmp", ".dib"}, "WEBP": {".webp"},
-    "TIFF": {".tif", ".tiff"},
+    "TIFF": {".tif", ".tiff"}, "AVIF": {".avif", ".heif", ".hif"},
+    "HEIF": {".heic", ".heif", ".hif"},
 }  # fmt: skip
 
 
