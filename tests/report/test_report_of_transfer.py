@@ -57,7 +57,7 @@ def test_a_full_report_is_sound_and_small(html):
         "temperature of 1.84, before which certainty and truth were 6.1 points apart; after it 1.2",
         "Yours, called unlike", "these two axes hold 30\u00a0% of what varies",
         "Labels that may be wrong: 23 of 5,000 photos have odds of 9 to 1 or more against them",
-        "Nearly the same photo twice: 8 pairs listed, of 5,000 photos", "two parts", "two labels",
+        "Perhaps the same photo twice: 8 pairs listed, of 5,000 photos", "two parts", "two labels",
         "Unlike the others of their class: 6 of 5,000 photos", "photo 2", "The hardest classes",
         "nothing was moved, relabelled or deleted",
     ):  # fmt: skip
@@ -197,7 +197,7 @@ def test_a_clean_audit_says_so():
         suspects=dataclasses.replace(found.suspects, suspects=()),
         outliers=dataclasses.replace(found.outliers, found=()),
     )
-    told = "Among 5,000 photos no label is in doubt, no two photos are nearly the same, no photo"
+    told = "Among 5,000 photos no label is in doubt, no two are nearly the same, none stands"
     assert told in check(render(record(photo_audit=clean))).text
 
 

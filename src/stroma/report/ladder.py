@@ -68,7 +68,7 @@ def chosen(run: RunRecord) -> Rung | None:
 
 
 def ladder_chart(rungs: Sequence[Rung]) -> Markup:
-    """Validation score against the seconds until then; the steps' numbers stand above.
+    """Score on unseen photos against the seconds until then; the steps' numbers stand above.
 
     The line is the best score so far: where it stays level, more time brought nothing.
     """
@@ -94,7 +94,7 @@ def ladder_chart(rungs: Sequence[Rung]) -> Markup:
     for step, end, name in zip(steps, ends, names, strict=True):
         body.append(_mark(step, end, (x(step.after), name - too_far), y))
     told = ", ".join(f"step {step.number} {percent(step.score.value)}" for step in steps)
-    return frame("Validation score against time", f"{told}.", WIDTH, HEIGHT, body)
+    return frame(f"{steps[0].score.name} against time", f"{told}.", WIDTH, HEIGHT, body)
 
 
 def _interval(score: Score) -> Interval:
