@@ -121,8 +121,8 @@ def test_parquet_nulls_and_bad_labels(tmp_path: Path) -> None:
     rows[3] = (rows[3][0], 7)
     with pytest.raises(DataError, match=r"a\.parquet row 3: label 7 is outside 0\.\.1"):
         images(hugging_face(tmp_path / "a.parquet", rows, ["a", "b"]))
-    pq.write_table(pa.table({"image": [b"x"], "label": [1.5]}), tmp_path / "f.parquet")
-    with pytest.raises(DataError, match=r"label is 1\.5"):
+    pq.write_table(pa.table({"image": [b"x"], "label": [float("nan")]}), tmp_path / "f.parquet")
+    with pytest.raises(DataError, match=r"label is nan"):
         images(tmp_path / "f.parquet")
 
 
@@ -411,7 +411,7 @@ def test_csv_made_on_windows(tmp_path: Path) -> None:
 def test_csv_numeric_labels_count_in_order(tmp_path: Path) -> None:
     for i in range(12):
         write(tmp_path / f"{i}.png", encoded(picture(i)))
-    rows = "".join(f"{i}.png,{i}\n" for i in range(12))
+    rows = "".join(f"{i}.png,{i}\n" for i in range(12)) * 5
     assert find(write(tmp_path / "t.csv", b"path,label\n" + rows.encode())).class_names == [
         str(i) for i in range(12)
     ]

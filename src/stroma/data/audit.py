@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from stroma.core.errors import DataError
+from stroma.core.tasks import Task
 from stroma.data.decode import Note
+from stroma.data.labels import classes_in
 from stroma.data.records import PARTS, AuditEntry, Sample, printable
 
 _NAMED = {
@@ -130,11 +132,14 @@ def check_classes(
     return kept, [AuditEntry("empty_class", name, "left out") for name in empty]
 
 
-def check_given_classes(labels: Sequence[str], given: np.ndarray) -> None:
+def check_given_classes(labels: Sequence[str], given: np.ndarray, task: Task) -> None:
     """Every class of a given validation or test part must be one that can be learnt."""
-    trained = {label for label, part in zip(labels, given) if part == 0}
+    named = [
+        set(classes_in([label for label, p in zip(labels, given) if p == part], task))
+        for part in range(3)
+    ]
     for part in (1, 2):
-        strange = sorted({label for label, p in zip(labels, given) if p == part} - trained)
+        strange = sorted(named[part] - named[0])
         if strange:
             raise DataError(
                 f"{PARTS[part]} has classes that train lacks: "

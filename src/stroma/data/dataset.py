@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stroma.core.records import SMALL_SUPPORT
+from stroma.core.tasks import Task
 from stroma.data.cache import Store
 from stroma.data.decode import Decoder
 from stroma.data.part import Part, Reads, joined
@@ -33,6 +34,8 @@ class ImageData:
         decoder: How a picture becomes (H, W, C): a model's preprocessing needs it. None for arrays.
         split: One sentence: how the parts were made.
         test_given: Whether the test part is the source's own, not made here.
+        task: What is learnt from the labels.
+        reading: One sentence: how the labels were read, and how to say otherwise.
     """
 
     class_names: list[str]
@@ -47,6 +50,8 @@ class ImageData:
     decoder: Decoder | None = None
     split: str = ""
     test_given: bool = False
+    task: Task = "one class"
+    reading: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,11 +65,12 @@ class ImageData:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Photos by class and part: `counts["cat"]["train"]`."""
-        bins = {
-            name: np.bincount(part.labels, minlength=len(self.class_names))
-            for name, part in self.parts.items()
-        }
+        """Photos by class and part: `counts["cat"]["train"]`.
+
+        With several classes a photo counts for each of them; with numbers all photos count.
+        """
+        count = len(self.class_names)
+        bins = {name: _per_class(part.targets, count) for name, part in self.parts.items()}
         return {
             class_name: {name: int(bins[name][at]) for name in bins}
             for at, class_name in enumerate(self.class_names)
@@ -96,13 +102,15 @@ class ImageData:
         """
         whole = joined(list(self.parts.values()))
         wrapper, classes = shared_folder(whole.names), self.class_names
+        if self.task != "one class":
+            classes = groups_called(whole.strata)
         names = [name[wrapper:] for name in whole.names]
-        fold = folds(whole.labels, whole.units, names, classes, count, seed)
+        fold = folds(whole.strata, whole.units, names, classes, count, seed)
         for at in range(count):
             code = np.full(len(whole), TEST, np.int8)
             rest = np.flatnonzero(fold != at)
             code[rest] = split(
-                whole.labels[rest], whole.units[rest], [names[i] for i in rest.tolist()], classes,
+                whole.strata[rest], whole.units[rest], [names[i] for i in rest.tolist()], classes,
                 fractions=(1 - validation, validation, 0.0), seed=seed,
             )  # fmt: skip
             train, chosen_on, test = _parted(whole, code)
@@ -114,6 +122,7 @@ class ImageData:
             "source": self.source,
             "fingerprint": self.fingerprint,
             "class_names": self.class_names,
+            "task": self.task,
             "shape": list(self.shape),
             "shapes": [list(shape) for shape in self.shapes],
             "counts": self.counts,
@@ -150,6 +159,9 @@ def build(
     split: str,
     decoder: Decoder | None = None,
     test_given: bool = False,
+    targets: np.ndarray | None = None,
+    task: Task = "one class",
+    reading: str = "",
 ) -> ImageData:
     """Put the parts together.
 
@@ -159,14 +171,15 @@ def build(
         units: (N,) what must stay together.
         original: N sizes in the files.
         split: How the parts were made.
-        test_given: As in `ImageData`.
+        test_given, task, reading: As in `ImageData`.
+        targets: As in `Part`.
     """
-    whole = Part(store, rows, labels, names, units)
+    whole = Part(store, rows, labels, names, units, targets=targets)
     data = ImageData(
         class_names, store.shape, *_parted(whole, parts), audit, source, fingerprint,
-        _examples(original), decoder, split, test_given,
+        _examples(original), decoder, split, test_given, task, reading,
     )  # fmt: skip
-    if len(data.test):
+    if len(data.test) and task != "number":
         audit.entries += _few_test_photos(data)
     return data
 
@@ -185,6 +198,21 @@ def _few_test_photos(data: ImageData) -> list[AuditEntry]:
     )
     reason = f"{each} a class, so what is measured by class is rough; {remedy}"
     return [AuditEntry("few_test_photos", first_names(list(few), 3), reason, "test")]
+
+
+def groups_called(strata: np.ndarray) -> list[str]:
+    """What messages call groups of alike targets, where they are no classes."""
+    return [f"group {number + 1} of alike labels" for number in range(int(strata.max()) + 1)]
+
+
+def _per_class(targets: np.ndarray, classes: int) -> np.ndarray:
+    """(K,) samples of each class."""
+    if targets.dtype == np.int64:
+        return np.bincount(targets, minlength=classes)
+    if targets.ndim == 2:
+        counts: np.ndarray = targets.sum(0).astype(np.int64)
+        return counts
+    return np.array([len(targets)])
 
 
 def _parted(whole: Part, parts: np.ndarray) -> tuple[Part, Part, Part]:

@@ -17,8 +17,9 @@ from stroma.core.errors import ArgumentError, DataError
 from stroma.data import audit as auditing
 from stroma.data.cache import CacheMode, Store, cache_key, load_or
 from stroma.data.copies import exact_copies, join, near_copies, pairs_of
-from stroma.data.dataset import ImageData, build, split_sentence
+from stroma.data.dataset import ImageData, build, groups_called, split_sentence
 from stroma.data.decode import Decoder, decoder_name, header_size, quiet_pillow
+from stroma.data.labels import Asked, LabelsAre, classes_in, strata_of, targets_of
 from stroma.data.records import PARTS, Audit, AuditEntry, Found, check_skipped
 from stroma.data.scan import Progress, Reasons, StreamStore, scan
 from stroma.data.sources import find
@@ -49,6 +50,8 @@ def images(
     max_pixels: int = 64_000_000,
     max_skipped: int | None = None,
     dedupe: Dedupe = "exact",
+    labels: LabelsAre = "auto",
+    target_column: str | Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> ImageData:
     """Labelled pictures, looked at once, split in three, ready to be read by the batch.
@@ -78,6 +81,12 @@ def images(
             of a small set), at most 100.
         dedupe: What leaves the training part when another given part holds a copy of it: "exact"
             copies, "near" ones too, or "none".
+        labels: What a table's labels are: "class" one class a photo, "several" classes (`a|b` in
+            a cell, a lone `|` for none of them, or columns of 0 and 1), "number"; "auto" looks at
+            the cells, and asks where both can be meant. `.reading` says how they were read.
+        target_column: The column of labels, or several columns of 0 and 1 (a sequence, or
+            "a,b,c"); None: a column called label, class, target, ..., else all the other columns
+            where each holds 0 and 1.
         progress: Called with (done, total) while pictures are decoded.
     Raises:
         DataError: what is there cannot be used; the message says what to do.
@@ -89,7 +98,7 @@ def images(
     check_choice("dedupe", dedupe, ("exact", "near", "none"), owner="images")
     check_positive_int("max_pixels", max_pixels, owner="images")
     pattern = _pattern(group)
-    found = find(path, group)
+    found = find(path, group, Asked.of(labels, target_column))
     target = _choose_size(found) if size is None else check_tuple("size", size, 2, owner="images")
     decoder = Decoder((target[0], target[1]), background, max_pixels)
     store, facts, reasons = _decoded(found, decoder, cache, progress)
@@ -111,7 +120,8 @@ def images(
         given[_leaks(kept, copies, given, dedupe, audit)] = REMOVED
         parts = _with_validation(kept, units, given, fractions[1], seed)
     return build(
-        store=store, rows=kept.rows, parts=parts, labels=kept.labels, units=units, names=kept.names,
+        store=store, rows=kept.rows, parts=parts, labels=kept.strata(units), units=units,
+        names=kept.names, targets=kept.targets, task=found.task, reading=found.reading,
         class_names=kept.class_names, audit=audit,
         original=kept.sizes, source=found.root,
         fingerprint=fingerprint(found, kept.class_names), decoder=decoder, split=split,
@@ -119,13 +129,19 @@ def images(
     )  # fmt: skip
 
 
-def natural_size(path: str | Path, *, group: str | None = None) -> tuple[int, int]:
+def natural_size(
+    path: str | Path,
+    *,
+    group: str | None = None,
+    labels: LabelsAre = "auto",
+    target_column: str | Sequence[str] | None = None,
+) -> tuple[int, int]:
     """(height, width) that `images(path)` would choose, read from the headers alone.
 
     Raises:
         DataError: there is nothing there that stroma reads as labelled pictures.
     """
-    return _choose_size(find(path, group))
+    return _choose_size(find(path, group, Asked.of(labels, target_column)))
 
 
 class _Kept:
@@ -139,15 +155,37 @@ class _Kept:
         self.names = [sample.name for sample in self.samples]
         self.facts = facts[self.rows]
         self.sizes = list(zip(self.facts["height"].tolist(), self.facts["width"].tolist()))
-        words = [sample.label for sample in self.samples]
-        self.class_names, entries = auditing.check_classes(found.class_names, words, drop_empty)
+        cells = [sample.label for sample in self.samples]
+        self.class_names = found.class_names
+        entries: list[AuditEntry] = []
+        if found.task != "number":
+            words = classes_in(cells, found.task)
+            self.class_names, entries = auditing.check_classes(found.class_names, words, drop_empty)
         audit.entries += entries + auditing.look_alike_classes(self.class_names)
         entries, audit.tallies = auditing.note_entries(
             self.samples, self.facts["notes"], self.sizes
         )
         audit.entries += entries
-        index = {name: at for at, name in enumerate(self.class_names)}
-        self.labels = np.array([index[word] for word in words], np.int64)
+        self.task = found.task
+        learnt = targets_of(cells, found.task, self.class_names)
+        self.labels: np.ndarray | None = learnt if found.task == "one class" else None
+        self.targets: np.ndarray | None = learnt if found.task != "one class" else None
+
+    @property
+    def codes(self) -> np.ndarray:
+        """(N,) equal for equal labels; of numbers all are equal: a near-copy may well differ."""
+        if self.task == "number":
+            return np.zeros(len(self.samples), np.int64)
+        _, codes = np.unique([sample.label for sample in self.samples], return_inverse=True)
+        return codes
+
+    def strata(self, units: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
+        """What a split of all samples, or those at `at`, spreads evenly: classes, or groups."""
+        chosen = np.arange(len(self.rows)) if at is None else at
+        if self.labels is not None:
+            return self.labels[chosen]
+        assert self.targets is not None
+        return strata_of(self.targets[chosen], units[chosen])
 
     def split(
         self,
@@ -160,8 +198,10 @@ class _Kept:
         chosen = np.arange(len(self.rows)) if at is None else at
         wrapper = shared_folder(self.names)
         names = [self.names[i][wrapper:] for i in chosen.tolist()]
+        strata = self.strata(units, chosen)
+        called = self.class_names if self.labels is not None else groups_called(strata)
         return split(
-            self.labels[chosen], units[chosen], names, self.class_names,
+            strata, units[chosen], names, called,
             fractions=fractions, seed=seed,
         )  # fmt: skip
 
@@ -191,7 +231,7 @@ def _find_copies(kept: _Kept, store: Store, given: np.ndarray | None, audit: Aud
     first = np.flatnonzero(exact == np.arange(len(exact)))
     near = near_copies(kept.facts["hash"][first], kept.rows[first], store)
     near = first[near]
-    audit.entries += auditing.copy_entries(kept.samples, kept.labels, given, exact, near)
+    audit.entries += auditing.copy_entries(kept.samples, kept.codes, given, exact, near)
     return _Copies(exact, np.stack([np.arange(len(exact)), exact], axis=1), near)
 
 
@@ -283,7 +323,8 @@ def _given_parts(kept: _Kept, audit: Audit) -> np.ndarray | None:
         audit.entries.append(AuditEntry("inferred", "val", f"taken as the test part; {reason}"))
     code = {name: at for at, name in enumerate(PARTS)}
     given = np.array([code[rename.get(part, part)] if part else TRAIN for part in parts], np.int8)
-    auditing.check_given_classes([sample.label for sample in kept.samples], given)
+    if kept.task != "number":
+        auditing.check_given_classes([sample.label for sample in kept.samples], given, kept.task)
     return given
 
 

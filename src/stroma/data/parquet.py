@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -14,23 +15,25 @@ from typing import Any
 
 from stroma.core.errors import DataError, FileFormatError, StromaError
 from stroma.core.optional import require
+from stroma.core.tasks import SEPARATOR
+from stroma.data.labels import AUTO, NONE, Asked, are_yes_no, joined_columns
 from stroma.data.layout import PART_NAMES
 from stroma.data.records import AuditEntry, Found, Sample
-from stroma.data.table import Row, find_columns, part_of, rows_to_found, sorted_labels
+from stroma.data.table import Row, find_columns, part_of, reading_of, rows_to_found
 
 _PART_WORD = re.compile(r"(?<![a-z])(" + "|".join(PART_NAMES) + r")(?![a-z])", re.IGNORECASE)
 _SHARD = re.compile(r"-?\d{3,5}-of-\d{3,5}")
 MAX_PICTURE = 1 << 28
 
 
-def read_parquet(path: Path, group: str | None) -> Found:
+def read_parquet(path: Path, group: str | None, asked: Asked = AUTO) -> Found:
     """One Parquet file with the files that belong to it, or a folder of them.
 
     A file whose name says `train` brings its siblings whose names differ only in that word (`val`,
     `test`) and in the shard number; the audit says which were read.
     """
     try:
-        return _read(path, group)
+        return _read(path, group, asked)
     except StromaError:
         raise
     except (OSError, ValueError) as error:  # pyarrow's own, and text that is no UTF-8
@@ -42,13 +45,13 @@ def read_parquet(path: Path, group: str | None) -> Found:
         ) from None
 
 
-def _read(path: Path, group: str | None) -> Found:
+def _read(path: Path, group: str | None, asked: Asked) -> Found:
     entries: list[AuditEntry] = []
     files = _family(path)
     if len(files) > 1:
         listed = ", ".join(file.name for file in files)
         entries.append(AuditEntry("inferred", path.name, f"read together: {listed}"))
-    tables = [_Table(file, group) for file in files]
+    tables = [_Table(file, group, asked) for file in files]
     kinds = {table.has_bytes for table in tables}
     names = tables[0].class_names
     if len(kinds) != 1 or any(table.class_names != names for table in tables):
@@ -64,7 +67,7 @@ def _read(path: Path, group: str | None) -> Found:
             table.part = ""  # one part alone is a whole data set
     if not kinds.pop():
         rows = [row for table in tables for row in table.rows(entries)]
-        return rows_to_found(files[0], rows, names, entries)
+        return rows_to_found(files[0], rows, names, entries, *tables[0].labelled)
     return _bytes_to_found(path, tables, names, entries)
 
 
@@ -88,30 +91,44 @@ def _bytes_to_found(
             why="a row is a picture and its label",
             fix="give a file with rows",
         )
-    class_names = names or sorted_labels({sample.label for sample in samples})
+    reading = reading_of(samples, names, *tables[0].labelled, path.name)
 
     def read(index: int) -> bytes:
         table, at = places[index]
         return table.picture(at)
 
-    return Found(str(path.resolve()), samples, class_names, read, entries)
+    return Found(
+        str(path.resolve()), samples, reading.class_names, read, entries, reading.task,
+        reading.said,
+    )  # fmt: skip
 
 
 class _Table:
     """One Parquet file: small columns in memory, pictures fetched by row group."""
 
-    def __init__(self, path: Path, group: str | None) -> None:
+    def __init__(self, path: Path, group: str | None, asked: Asked) -> None:
         self.path = path
         parquet = require("pyarrow.parquet")
         self.file = parquet.ParquetFile(path, memory_map=True)
         schema = self.file.schema_arrow
-        self.columns = find_columns(schema.names, path, group)
-        self.image, self.label = (schema.names[self.columns[key]] for key in ("path", "label"))
+        self.columns = find_columns(
+            schema.names, path, group, asked,
+            are_labels=lambda at: are_yes_no(self._texts(schema.names[at])),
+        )  # fmt: skip
+        self.image = schema.names[self.columns.path]
+        self.labels = [schema.names[at] for at in self.columns.labels]
+        several = len(self.labels) > 1
+        listed = "list" in str(schema.field(self.labels[0]).type)
+        if several or (listed and asked.are == "auto"):
+            asked = Asked("several")
+        self.labelled = ",".join(self.labels), asked
         kind = schema.field(self.image).type
         names = [kind.field(i).name for i in range(kind.num_fields)]
         self.is_struct = "bytes" in names
         self.has_bytes = self.is_struct or "binary" in str(kind)
-        self.class_names = _feature_names(schema.metadata or {}, self.label)
+        self.class_names = (
+            None if several else _feature_names(schema.metadata or {}, self.labels[0])
+        )
         word = _PART_WORD.search(path.stem)
         self.part = PART_NAMES[word.group(1).lower()] if word else ""
         groups = [self.file.metadata.row_group(i) for i in range(self.file.num_row_groups)]
@@ -175,24 +192,42 @@ class _Table:
         return column.field("path").to_pylist()  # type: ignore[no-any-return]  # pyarrow: untyped
 
     def _small(self) -> tuple[list[str], list[str], list[str]]:
-        labels = self.file.read(columns=[self.label]).column(0).to_pylist()
-        names = [self._label(value, row) for row, value in enumerate(labels)]
+        names = self._label_texts()
         others = []
-        for key in ("part", "group"):
-            at = self.columns.get(key)
+        for at in (self.columns.part, self.columns.group):
             if at is None:
                 others.append([""] * len(names))
             else:
-                column = self.file.schema_arrow.names[at]
-                values = self.file.read(columns=[column]).column(0).to_pylist()
-                others.append(["" if value is None else str(value) for value in values])
+                others.append(self._texts(self.file.schema_arrow.names[at]))
         return names, others[0], others[1]
+
+    def _label_texts(self) -> list[str]:
+        if len(self.labels) > 1:
+            columns = [self._texts(name) for name in self.labels]
+            return [
+                joined_columns(dict(zip(self.labels, cells)), f"{self.path.name} row {row}")
+                for row, cells in enumerate(zip(*columns))
+            ]
+        values = self.file.read(columns=self.labels).column(0).to_pylist()
+        return [self._label(value, row) for row, value in enumerate(values)]
+
+    def _texts(self, column: str) -> list[str]:
+        if not _is_plain(self.file.schema_arrow.field(column).type):
+            return []  # pictures and nested values are no labels: they are not even read
+        values = self.file.read(columns=[column]).column(0).to_pylist()
+        return ["" if value is None else str(value) for value in values]
 
     def _label(self, value: Any, row: int) -> str:
         if value is None:
             return ""
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
+        if isinstance(value, list):
+            words = [self._label(word, row) for word in value]
+            return SEPARATOR.join(filter(None, words)) or NONE
+        if isinstance(value, float) and math.isfinite(value):
+            if value.is_integer():
+                value = int(value)
+            elif self.class_names is None:
+                value = repr(value)
         if not isinstance(value, (int, str)):
             what = f"the label is {value!r} ({type(value).__name__})"
         elif isinstance(value, str) or self.class_names is None:
@@ -203,18 +238,23 @@ class _Table:
             what = f"label {value} is outside 0..{len(self.class_names) - 1}"
         raise DataError(
             f"{self.path.name} row {row}: {what}",
-            where=f"column {self.label!r}",
-            why="a label is the index or the name of a class",
+            where=f"column {', '.join(self.labels)!r}",
+            why="a label is the index or the name of a class, or a number",
             fix="mend the label column",
         )
+
+
+def _is_plain(kind: Any) -> bool:
+    return re.match(r"u?int|float|double|half|bool|string|large_string", str(kind)) is not None
 
 
 def _feature_names(metadata: dict[bytes, bytes], label: str) -> list[str] | None:
     """Class names from the `features` that Hugging Face writes into the schema."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        names = features[label]["names"]
-    except (ValueError, KeyError, TypeError):
+        feature = features[label]
+        names = feature.get("names") or feature["feature"]["names"]  # of a list of classes
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if isinstance(names, list) and names and len(set(map(str, names))) == len(names):
         return [str(name) for name in names]

@@ -43,10 +43,12 @@ class Part:
     Args:
         store: Where the pictures lie.
         rows: (N,) row of each sample in the store.
-        labels: (N,) class indices, int64.
+        labels: (N,) class indices, int64; where `targets` are given, the groups that a split
+            spreads evenly.
         names: N names, relative to the source.
         units: (N,) samples of one unit (copies, groups) must not be parted by a further split.
         reads: Counts each call of `images` and each epoch of `batches`.
+        targets: What is learnt where it is not one class: (N, K) of 0 and 1, or (N,) numbers.
     """
 
     def __init__(
@@ -57,15 +59,35 @@ class Part:
         names: Sequence[str],
         units: np.ndarray | None = None,
         reads: Reads | None = None,
+        targets: np.ndarray | None = None,
     ) -> None:
         self._store, self.rows, self.shape = store, rows, store.shape
-        self.labels = labels.astype(np.int64)
+        self.strata = labels.astype(np.int64)
+        self._targets = targets
         self.names = list(names)
         self.units = np.arange(len(rows)) if units is None else units
         self._reads = reads if reads is not None else Reads()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) class indices. Raises: DataError: the photos have several classes, or numbers."""
+        if self._targets is None:
+            return self.strata
+        kind = "several classes each" if self._targets.ndim == 2 else "a number each"
+        raise DataError(
+            f"these photos have {kind}, not one class",
+            where="part.labels",
+            why="what asks for labels expects one class index a photo",
+            fix="part.targets has what is to be learnt",
+        )
+
+    @property
+    def targets(self) -> np.ndarray:
+        """What is learnt: (N,) int64 class indices, (N, K) float32 of 0 and 1, (N,) numbers."""
+        return self.strata if self._targets is None else self._targets
 
     @property
     def reads(self) -> int:
@@ -89,7 +111,10 @@ class Part:
         at = np.arange(len(self))[indices]
         names = [self.names[i] for i in at.tolist()]
         reads = self._reads if reads is None else reads
-        return Part(self._store, self.rows[at], self.labels[at], names, self.units[at], reads)
+        targets = None if self._targets is None else self._targets[at]
+        return Part(
+            self._store, self.rows[at], self.strata[at], names, self.units[at], reads, targets
+        )
 
     def open(self, again: bool = False) -> Part:
         """Count one reading; the same samples, free to be read as often as that one needs."""
@@ -99,7 +124,9 @@ class Part:
     def batches(
         self, batch_size: int, *, seed: int = 0, shuffle: bool = True, drop_last: bool = False
     ) -> Batches:
-        """Batches of x uint8 (B, H, W, C) and y int64 (B,), gathered one ahead by a thread.
+        """Batches of x uint8 (B, H, W, C) and y, gathered one ahead by a thread.
+
+        y is int64 (B,) where each photo has one class, else float32 (B, K) or (B, 1).
 
         The order is a function of (seed, epoch) alone. A last batch of one sample is joined to
         the batch before it, since BatchNorm cannot train on one.
@@ -119,9 +146,12 @@ def joined(parts: Sequence[Part]) -> Part:
     return Part(
         parts[0]._store,
         np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.strata for part in parts]),
         [name for part in parts for name in part.names],
         np.concatenate([part.units for part in parts]),
+        targets=None
+        if parts[0]._targets is None
+        else np.concatenate([part.targets for part in parts]),
     )
 
 
@@ -157,7 +187,9 @@ class PartBatches:
         # A fresh tensor each time: a caller may keep a batch while the next is being filled.
         x = torch.empty((len(indices), *self.part.shape), dtype=torch.uint8)
         self.part._store.gather(self.part.rows[indices], x.numpy())
-        y = torch.from_numpy(self.part.labels[indices])
+        y = torch.from_numpy(self.part.targets[indices])
+        if y.dtype == torch.float64:  # numbers: one output, and a loss that compares (B, 1)
+            y = y.float()[:, None]
         return Batch(x=x, y=y, weight=None, size=len(indices), indices=indices)
 
 

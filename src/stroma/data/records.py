@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stroma.core.errors import DataError
+from stroma.core.tasks import Task
 
 PARTS = ("train", "validation", "test")
 
@@ -189,9 +190,11 @@ class Found:
     Args:
         root: The path given, resolved.
         samples: Sorted by name for files, in row order for tables.
-        class_names: In the order of the label indices.
+        class_names: In the order of the label indices; of a number the one name of its column.
         read: Bytes of one sample; safe to call from threads. Raises OSError.
         entries: Findings made while listing.
+        task: What is learnt from the labels.
+        reading: One sentence: how the labels were read.
     """
 
     root: str
@@ -199,6 +202,8 @@ class Found:
     class_names: list[str]
     read: Callable[[int], bytes]
     entries: list[AuditEntry] = field(default_factory=list)
+    task: Task = "one class"
+    reading: str = ""
 
 
 def check_skipped(audit: Audit, max_skipped: int | None) -> None:

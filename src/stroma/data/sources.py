@@ -8,13 +8,14 @@ from pathlib import Path
 from stroma.core.errors import DataError
 from stroma.data.archive import read_zip
 from stroma.data.folder import read_folder
+from stroma.data.labels import AUTO, Asked
 from stroma.data.layout import LAYOUT
 from stroma.data.parquet import read_parquet
 from stroma.data.records import Found, first_names
 from stroma.data.table import read_csv
 
 
-def find(path: str | Path, group: str | None = None) -> Found:
+def find(path: str | Path, group: str | None = None, asked: Asked = AUTO) -> Found:
     """The samples at `path`, whatever form they have.
 
     Raises:
@@ -24,7 +25,9 @@ def find(path: str | Path, group: str | None = None) -> Found:
     if not path.exists():
         raise _missing(path)
     if path.is_dir():
-        return read_parquet(path, group) if _is_parquet_folder(path) else read_folder(path)
+        if _is_parquet_folder(path):
+            return read_parquet(path, group, asked)
+        return _of_folders(read_folder(path), asked)
     if not path.is_file():
         raise DataError(
             f"{path} is neither a file nor a folder", where=str(path),
@@ -33,17 +36,28 @@ def find(path: str | Path, group: str | None = None) -> Found:
         )  # fmt: skip
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return read_csv(path, group)
+        return read_csv(path, group, asked)
     if suffix in (".parquet", ".pq"):
-        return read_parquet(path, group)
+        return read_parquet(path, group, asked)
     if suffix == ".zip" or zipfile.is_zipfile(path):
-        return read_zip(path)
+        return _of_folders(read_zip(path), asked)
     raise DataError(
         f"stroma does not read {path.name} as a data set",
         where=str(path),
         why="labelled pictures come as a folder, a .zip, a .csv or a .parquet",
         fix=f"lay the pictures out as {LAYOUT}",
     )
+
+
+def _of_folders(found: Found, asked: Asked) -> Found:
+    if asked.are in ("several", "number") or asked.columns:
+        raise DataError(
+            "the labels of class folders are one class a photo",
+            where=found.root,
+            why="only a table can hold several classes or a number for a photo",
+            fix="give a CSV with the columns path,label",
+        )
+    return found
 
 
 def _is_parquet_folder(path: Path) -> bool:

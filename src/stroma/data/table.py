@@ -12,6 +12,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from stroma.core.errors import DataError, did_you_mean
 from stroma.data.folder import read_file, stamp_of
+from stroma.data.labels import (
+    AUTO,
+    Asked,
+    Reading,
+    are_yes_no,
+    joined_columns,
+    read_labels,
+)
 from stroma.data.layout import PART_NAMES
 from stroma.data.records import AuditEntry, Found, Sample, first_names, printable
 
@@ -33,7 +41,24 @@ class Row:
     group: str = ""
 
 
-def read_csv(path: Path, group: str | None) -> Found:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a table holds what: positions of columns.
+
+    Args:
+        labels: One column, or several of 0 and 1.
+        part, group: None: there is none.
+        headerless: The first row is data already.
+    """
+
+    path: int
+    labels: tuple[int, ...]
+    part: int | None = None
+    group: int | None = None
+    headerless: bool = False
+
+
+def read_csv(path: Path, group: str | None, asked: Asked = AUTO) -> Found:
     """A CSV of `path,label`, paths relative to the CSV's folder; `split` and a group optional."""
     entries: list[AuditEntry] = []
     lines = parse(path, entries)
@@ -45,8 +70,12 @@ def read_csv(path: Path, group: str | None) -> Found:
             fix="give it the columns path,label",
         )
     header, body = lines[0][1], lines[1:]
-    columns = find_columns(header, path, group, headerless=_is_data(header, path.parent))
-    if columns["headerless"]:
+    cells_of = [[cells[at] for _, cells in body if at < len(cells)] for at in range(len(header))]
+    columns = find_columns(
+        header, path, group, asked,
+        headerless=_is_data(header, path.parent), are_labels=lambda at: are_yes_no(cells_of[at]),
+    )  # fmt: skip
+    if columns.headerless:
         body = lines
         entries.append(AuditEntry("inferred", path.name, "no header: columns read as path, label"))
     rows = []
@@ -58,42 +87,113 @@ def read_csv(path: Path, group: str | None) -> Found:
                 why="a missing or extra separator shifts the label into another column",
                 fix="mend this line (quote a cell that holds the separator)",
             )
-        pick = {key: cells[at].strip() for key, at in columns.items() if _is_index(at)}
-        rows.append(Row(f"{path.name} line {line}", **pick))
-    return rows_to_found(path, rows, None, entries)
+        where = f"{path.name} line {line}"
+        rows.append(
+            Row(
+                where, cells[columns.path].strip(), _label(header, cells, columns, where),
+                _cell(cells, columns.part), _cell(cells, columns.group),
+            )
+        )  # fmt: skip
+    return rows_to_found(path, rows, None, entries, *_named(header, columns, asked))
+
+
+def _label(header: Sequence[str], cells: Sequence[str], columns: Columns, where: str) -> str:
+    if len(columns.labels) == 1:
+        return cells[columns.labels[0]].strip()
+    return joined_columns({header[at].strip(): cells[at] for at in columns.labels}, where)
+
+
+def _cell(cells: Sequence[str], at: int | None) -> str:
+    return "" if at is None else cells[at].strip()
+
+
+def _named(header: Sequence[str], columns: Columns, asked: Asked) -> tuple[str, Asked]:
+    """What the labels are called, and how they are to be read: columns of 0 and 1 say it."""
+    if columns.headerless:
+        return "label", asked
+    named = ",".join(header[at].strip() for at in columns.labels)
+    return named, Asked("several") if len(columns.labels) > 1 else asked
 
 
 def find_columns(
-    header: Sequence[str], path: Path, group: str | None, *, headerless: bool = False
-) -> dict[str, int | bool]:
-    """Which column is the path, the label, the part and the group, by their usual names."""
+    header: Sequence[str],
+    path: Path,
+    group: str | None,
+    asked: Asked,
+    *,
+    headerless: bool = False,
+    are_labels: Callable[[int], bool] = lambda at: False,
+) -> Columns:
+    """Which column is the path, the label, the part and the group.
+
+    Args:
+        header: Names of the columns.
+        path: Of the table, for messages.
+        group: Perhaps the name of a column.
+        asked: Names the columns of labels; else they are found by their usual names, or are all
+            the columns that nothing else is known of, where each holds 0 and 1.
+        headerless: There is no header: path and label.
+        are_labels: Whether a column holds 0 and 1.
+    """
     if headerless and len(header) >= 2:
-        return {"path": 0, "label": 1, "headerless": True}
+        return Columns(0, (1,), headerless=True)
     lower = [name.strip().lower() for name in header]
-    repeated = sorted({name for name in lower if lower.count(name) > 1})
-    found: dict[str, int | bool] = {"headerless": False}
-    wanted = {"path": PATH_COLUMNS, "label": LABEL_COLUMNS, "part": PART_COLUMNS}
-    for key, names in wanted.items():
-        hits = [name for name in names if name in lower]
-        if hits and hits[0] in repeated:
+    at = _usual(lower, path, "path", PATH_COLUMNS)
+    part = _usual(lower, path, "part", PART_COLUMNS)
+    named = group.strip().lower() if group is not None else ""
+    in_group = lower.index(named) if named in lower and named else None
+    labels = _asked_columns(header, path, asked)
+    if not labels:
+        label = _usual(lower, path, "label", LABEL_COLUMNS)
+        others = [i for i in range(len(header)) if i not in (at, part, in_group)]
+        if label is not None:
+            labels = (label,)
+        elif len(others) > 1 and all(map(are_labels, others)):
+            labels = tuple(others)
+    if at is None:
+        raise _no_column(header, path, "path", PATH_COLUMNS)
+    if not labels:
+        raise _no_column(header, path, "label", LABEL_COLUMNS)
+    return Columns(at, labels, part, in_group)
+
+
+def _usual(lower: Sequence[str], path: Path, key: str, names: Sequence[str]) -> int | None:
+    """The column that has one of these names."""
+    hits = [name for name in names if name in lower]
+    if hits and lower.count(hits[0]) > 1:
+        raise DataError(
+            f"{path.name} has two columns called {hits[0]!r}", where=str(path),
+            why="only one of them can be meant", fix="rename or remove one",
+        )  # fmt: skip
+    return lower.index(hits[0]) if hits else None
+
+
+def _asked_columns(header: Sequence[str], path: Path, asked: Asked) -> tuple[int, ...]:
+    lower = [name.strip().lower() for name in header]
+    wanted = [name.strip().lower() for name in asked.columns]
+    if len(wanted) == 1 and wanted[0] not in lower:
+        wanted = [name.strip() for name in wanted[0].split(",")]  # as typed: a,b,c
+    for name in wanted:
+        if lower.count(name) != 1:
             raise DataError(
-                f"{path.name} has two columns called {hits[0]!r}", where=str(path),
-                why="only one of them can be meant", fix="rename or remove one",
-            )  # fmt: skip
-        if hits:
-            found[key] = lower.index(hits[0])
-    for key in ("path", "label"):
-        if key not in found:
-            hint = did_you_mean(key, lower)
-            raise DataError(
-                f"{path.name} has no {key} column.{hint}",
+                f"{path.name} has {'no' if name not in lower else 'more than one'} column "
+                f"{name!r}.{did_you_mean(name, lower)}",
                 where=f"its columns: {first_names(list(header), 12)}",
-                why=f"a {key} column is called one of {', '.join(wanted[key])}",
-                fix=f"rename the column that holds the {key} to {key!r}",
+                why="it was named as the column of the labels",
+                fix="name one of its columns: --target-column NAME",
             )
-    if group is not None and group.strip().lower() in lower:
-        found["group"] = lower.index(group.strip().lower())
-    return found
+    return tuple(lower.index(name) for name in wanted)
+
+
+def _no_column(header: Sequence[str], path: Path, key: str, names: Sequence[str]) -> DataError:
+    hint = did_you_mean(key, [name.strip().lower() for name in header])
+    other = ", or say which it is: --target-column NAME" if key == "label" else ""
+    return DataError(
+        f"{path.name} has no {key} column.{hint}",
+        where=f"its columns: {first_names(list(header), 12)}",
+        why=f"a {key} column is called one of {', '.join(names)}",
+        fix=f"rename the column that holds the {key} to {key!r}{other}",
+    )
 
 
 def rows_to_found(
@@ -101,8 +201,16 @@ def rows_to_found(
     rows: Sequence[Row],
     names: list[str] | None,
     entries: list[AuditEntry],
+    column: str,
+    asked: Asked,
 ) -> Found:
-    """Samples of a table of paths: each must be a file inside the table's folder."""
+    """Samples of a table of paths: each must be a file inside the table's folder.
+
+    Args:
+        names: Class names, where the table gives them in order.
+        entries: Findings are appended here.
+        column: What the labels are called; `asked` how they are to be read.
+    """
     root = table.resolve().parent
     samples: list[Sample] = []
     for row in rows:
@@ -128,12 +236,27 @@ def rows_to_found(
             why="paths in a table are relative to the table's own folder",
             fix=f"put the pictures where the table says, below {root}",
         )
-    class_names = names if names is not None else sorted_labels({s.label for s in samples})
+    reading = reading_of(samples, names, column, asked, table.name)
 
     def read(index: int) -> bytes:
         return read_file(root / samples[index].name, samples[index].size)
 
-    return Found(str(table.resolve()), samples, class_names, read, entries)
+    return Found(
+        str(table.resolve()), samples, reading.class_names, read, entries, reading.task,
+        reading.said,
+    )  # fmt: skip
+
+
+def reading_of(
+    samples: Sequence[Sample], names: list[str] | None, column: str, asked: Asked, table: str
+) -> Reading:
+    """How the labels of a table are read; `names` are its own class names, in order."""
+    if names is not None and asked.are == "auto":
+        asked = Asked("class")  # a table that brings the names of its classes has classes
+    reading = read_labels([sample.label for sample in samples], column, asked, table)
+    if names is None or reading.task == "number":
+        return reading
+    return replace(reading, class_names=names)
 
 
 def part_of(text: str, where: str) -> str | None:
@@ -146,13 +269,6 @@ def part_of(text: str, where: str) -> str | None:
             why="a split column holds train, val or test", fix="mend the cell, or leave it empty",
         )  # fmt: skip
     return PART_NAMES[text.strip().lower()]
-
-
-def sorted_labels(labels: set[str]) -> list[str]:
-    """Class names in order: by value where all are whole numbers (10 after 9), else by text."""
-    if all(re.fullmatch(r"-?\d+", label) for label in labels):
-        return sorted(labels, key=lambda label: (int(label), label))
-    return sorted(labels)
 
 
 def _inside(root: Path, row: Row, table: Path) -> Path:
@@ -182,10 +298,6 @@ def _other_case(path: Path) -> str:
         return ""
     same = [name for name in names if name.lower() == path.name.lower()]
     return f"; there is {same[0]!r}" if same else ""
-
-
-def _is_index(value: int | bool) -> bool:
-    return not isinstance(value, bool)
 
 
 def _is_data(cells: Sequence[str], root: Path) -> bool:
