@@ -12,9 +12,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "applications", "callbacks", "constraints", "data", "diagnostics", "explain",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "regularizers",
-    "saving", "schedules", "transfer", "utils", "zoo",
+    "activations", "applications", "callbacks", "compress", "constraints", "data", "diagnostics",
+    "explain", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
+    "regularizers", "saving", "schedules", "transfer", "utils", "zoo",
 )  # fmt: skip
 _NAMES = {  # public name -> the module that defines it
     "Input": "stroma.layers",

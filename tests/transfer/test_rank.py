@@ -68,7 +68,7 @@ def test_the_best_is_far_ahead_of_a_blind_one(ranking) -> None:
 def test_the_table_and_the_record(ranking) -> None:
     text = str(ranking)
     assert "LogME" in text and "front" in text and text.count("chosen") == 1
-    assert text.splitlines()[-1].startswith(ranking.chosen.name)
+    assert f"\n\n{ranking.chosen.name}: " in text
     stored = json.loads(json.dumps(ranking.to_json()))
     assert Ranking.from_json(stored) == ranking
 

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 from stroma.core.plain import Record
 from stroma.core.records_transfer import Lead
-from stroma.core.text import table
+from stroma.core.text import table, wrap
 
-_HEADERS = (
-    "base", "score", "95 % interval", "ms/photo", "MB", "parameters", "features", "LogME",
-    "H-score", "",
-)  # fmt: skip
+_HEADERS = ("base", "score", "95 % interval", "ms/photo", "MB", "LogME", "H-score", "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,17 +81,17 @@ class Ranking(Record):
         """The table's cells, a row for each base."""
         return [
             [
-                row.name, f"{row.score:.1%}", f"{row.low:.1%} to {row.high:.1%}",
-                f"{1000 * row.seconds:.2f}", f"{row.bytes / 1e6:.1f}", f"{row.parameters:,}",
-                f"{row.features:,}", f"{row.log_evidence:.3f}", f"{row.h_score:.2f}", _notes(row),
+                row.name, f"{row.score:.1%}", f"{100 * row.low:.1f} to {100 * row.high:.1f}",
+                f"{1000 * row.seconds:.2f}", f"{row.bytes / 1e6:.1f}", f"{row.log_evidence:.3f}",
+                f"{row.h_score:.2f}", _notes(row),
             ]
             for row in self.rows
         ]  # fmt: skip
 
     def lines(self, width: int = 120) -> list[str]:
         """The table and what follows from it, in lines of `width`."""
-        rows = table(_HEADERS, self.cells(), width, right=range(1, 9))
-        return [*rows, self.why]
+        rows = table(_HEADERS, self.cells(), width, right=range(1, 7))
+        return [*rows, "", *wrap(self.why, width)]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
