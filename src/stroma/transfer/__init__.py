@@ -34,11 +34,13 @@ from stroma.transfer.heads import (
     LeaveOneOut,
     LinearSVMHead,
     LogisticHead,
+    MultiLabelRidge,
     NearestMeanHead,
     NeighboursHead,
     RandomProjectionHead,
     RBFSVMHead,
     RidgeHead,
+    RidgeRegression,
     choose_head,
 )
 from stroma.transfer.ladder import Rung, Transferred, transfer
@@ -54,6 +56,7 @@ __all__ = [
     "Head", "choose_head", "HeadChoice", "HeadScore", "LeaveOneOut",
     "RidgeHead", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",
+    "RidgeRegression", "MultiLabelRidge",
     "finetune", "Finetuned", "GradualUnfreezing",
     "L2SP", "BSS", "EWC", "LwF", "CoTuning", "Replay",
     "calibrate", "Calibration", "fit_temperature", "tempered", "expected_calibration_error",

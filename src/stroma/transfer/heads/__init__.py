@@ -8,6 +8,7 @@ from stroma.transfer.heads.logistic import LogisticHead
 from stroma.transfer.heads.neighbours import NeighboursHead
 from stroma.transfer.heads.projection import RandomProjectionHead
 from stroma.transfer.heads.prototypes import CosineHead, NearestMeanHead
+from stroma.transfer.heads.regression import MultiLabelRidge, RidgeRegression
 from stroma.transfer.heads.ridge import LeaveOneOut, RidgeHead
 from stroma.transfer.heads.svm import LinearSVMHead, RBFSVMHead
 
@@ -15,5 +16,6 @@ __all__ = [
     "Head", "CrossValidatedHead", "kinds",
     "RidgeHead", "LeaveOneOut", "LDAHead", "NearestMeanHead", "CosineHead", "LogisticHead",
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",
+    "RidgeRegression", "MultiLabelRidge",
     "choose_head", "HeadChoice", "HeadScore", "Lead",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from stroma.transfer.moments import Moments
 
 # Penalties per sample: features are standardised, so 1 weighs as much as one more average sample
 # direction. The ends are flat on every data set tried; a step is a factor of 10^(1/3).
-_RELATIVE_PENALTIES = np.logspace(-5, 3, 25)
+RELATIVE_PENALTIES = np.logspace(-5, 3, 25)
 _NUMBERS_AT_ONCE = 1 << 22  # float64 in one temporary: 32 MiB
 
 
@@ -107,7 +107,7 @@ class RidgeHead(Head):
 
         Reference: Golub, Heath & Wahba 1979.
         """
-        system = _System.of_moments(moments)
+        system = RidgeSystem.of_moments(moments)
         penalties = self._penalties(moments.count)
         chosen = float(penalties[np.argmin(system.generalised_errors(penalties))])
         self.classes, self.sharpness = len(moments.class_counts), 1.0
@@ -136,83 +136,97 @@ class RidgeHead(Head):
         return count * size * least * 2 + 10.0 * least**3 + 30.0 * count * least * classes
 
     def _penalties(self, count: float) -> np.ndarray:
-        given = count * _RELATIVE_PENALTIES if self.penalties is None else self.penalties
+        given = count * RELATIVE_PENALTIES if self.penalties is None else self.penalties
         return np.asarray(given, np.float64)
 
     def _solve(self, samples: Samples) -> tuple[Solution, np.ndarray]:
         x, y, weight = samples.x, samples.y, samples.weight
-        chunks = list(_chunks(len(x), x.shape[1]))
+        chunks = list(row_chunks(len(x), x.shape[1]))
         parts = (Moments.of(x[at], y[at], samples.classes, weight[at]) for at in chunks)
-        system = _System.of(x, weight, reduce(Moments.merge, parts))
+        system = RidgeSystem.of(x, weight, reduce(Moments.merge, parts))
         self.loo_scores = _leave_one_out_scores(system, samples, self._penalties(len(x)))
         self.best = max(self.loo_scores, key=lambda score: (score.score, -score.squared_error))
         self.setting = f"penalty {self.best.penalty:g}"
         held_out = np.concatenate([
-            system.leave_one_out(x[at], y[at], weight[at], np.array([self.best.penalty]))[:, 0]
+            system.leave_one_out(
+                x[at], plus_minus_one(y[at], samples.classes), weight[at],
+                np.array([self.best.penalty]),
+            )[:, 0]
             for at in chunks
         ])  # fmt: skip
         return system.solve(self.best.penalty), held_out
 
 
 @dataclass(frozen=True, slots=True)
-class _System:
+class RidgeSystem:
     """The standardised problem in the axes of its Gram matrix: ZᵀZ = QΛQᵀ.
 
     Args:
         axes: (D, R) columns of Q that carry anything.
         values: (R,) their Λ.
         projected: (R, K) Qᵀ Zᵀ (T - mean T).
+        target_mean: (K,) mean of T.
         moments: Of all samples.
     """
 
     axes: np.ndarray
     values: np.ndarray
     projected: np.ndarray
+    target_mean: np.ndarray
     moments: Moments
 
     @classmethod
-    def of(cls, x: np.ndarray, weight: np.ndarray, moments: Moments) -> _System:
+    def of(
+        cls, x: np.ndarray, weight: np.ndarray, moments: Moments, targets: np.ndarray | None = None
+    ) -> RidgeSystem:
+        """The problem of these samples; `targets` (N, K) in place of ±1 for their classes."""
+        goal = None if targets is None else _Goal.of(x, weight, moments, targets)
         if x.shape[1] <= len(x):
-            return cls.of_moments(moments)
+            return cls.of_moments(moments, goal)
         # ZZᵀ is smaller and has the same eigenvalues; its axes are turned into Q's
         z = (x - moments.mean) / moments.scale * np.sqrt(weight)[:, None]
         values, left = np.linalg.eigh(z @ z.T)
         axes = z.T @ (left / np.sqrt(np.maximum(values, np.finfo(np.float64).tiny)))
-        return cls._of_axes(values, axes, moments)
+        return cls._of_axes(values, axes, moments, goal)
 
     @classmethod
-    def of_moments(cls, moments: Moments) -> _System:
+    def of_moments(cls, moments: Moments, goal: _Goal | None = None) -> RidgeSystem:
+        """The problem from sums alone; the targets are ±1 for the classes, or `goal`."""
         scale = moments.scale
         values, axes = np.linalg.eigh(moments.scatter / np.outer(scale, scale))
-        return cls._of_axes(values, axes, moments)
+        return cls._of_axes(values, axes, moments, goal)
 
     @classmethod
-    def _of_axes(cls, values: np.ndarray, axes: np.ndarray, moments: Moments) -> _System:
+    def _of_axes(
+        cls, values: np.ndarray, axes: np.ndarray, moments: Moments, goal: _Goal | None
+    ) -> RidgeSystem:
+        goal = goal or _Goal(moments.cross, moments.target_mean)
         size = max(moments.count, len(moments.mean))
         # below this is rounding: no sample reaches along these axes
         kept = values > max(values[-1], 0.0) * size * np.finfo(np.float64).eps
         values, axes = values[kept], axes[:, kept]
-        return cls(axes, values, axes.T @ (moments.cross / moments.scale[:, None]), moments)
+        projected = axes.T @ (goal.cross / moments.scale[:, None])
+        return cls(axes, values, projected, goal.mean, moments)
 
     def solve(self, penalty: float) -> Linear:
         """Weights (D, K) and bias (K,) for features as they are."""
         moments = self.moments
         weight = self.axes @ (self.projected / (self.values + penalty)[:, None])
-        return Linear.of_standardised(weight, moments.target_mean, moments.mean, moments.scale)
+        return Linear.of_standardised(weight, self.target_mean, moments.mean, moments.scale)
 
     def leave_one_out(
-        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, penalties: np.ndarray
+        self, x: np.ndarray, targets: np.ndarray, weight: np.ndarray, penalties: np.ndarray
     ) -> np.ndarray:
         """(B, L, K) predictions for samples of the fit by heads fitted without them."""
-        moments, classes = self.moments, self.projected.shape[1]
+        moments = self.moments
         shrink = 1 / (self.values[:, None] + penalties)  # (R, L)
         rows = ((x - moments.mean) / moments.scale) @ self.axes  # (B, R)
         leverage = weight[:, None] * (1 / moments.count + rows**2 @ shrink)  # (B, L)
         solutions = shrink[:, :, None] * self.projected[:, None, :]  # (R, L, K)
-        seen = np.tensordot(rows, solutions, 1) + moments.target_mean  # (B, L, K)
+        seen = np.tensordot(rows, solutions, 1) + self.target_mean  # (B, L, K)
         # A sample that alone spans an axis is fitted perfectly by itself: keep 1 - h above 0
         own = np.minimum(leverage, 1 - 1e-12)[:, :, None]
-        unseen: np.ndarray = (seen - own * _targets(y, classes)[:, None, :]) / (1 - own)
+        unseen: np.ndarray = (seen - own * targets[:, None, :]) / (1 - own)
         return unseen
 
     def generalised_errors(self, penalties: np.ndarray) -> np.ndarray:
@@ -231,17 +245,18 @@ class _System:
 
 
 def _leave_one_out_scores(
-    system: _System, samples: Samples, penalties: np.ndarray
+    system: RidgeSystem, samples: Samples, penalties: np.ndarray
 ) -> tuple[LeaveOneOut, ...]:
     x, y, classes = samples.x, samples.y, samples.classes
     importance, weight = samples.importance, samples.weight
     right, score, squares = (np.zeros(len(penalties)) for _ in range(3))
-    for at in _chunks(len(x), max(x.shape[1], len(penalties) * classes)):
-        unseen = system.leave_one_out(x[at], y[at], weight[at], penalties)
+    for at in row_chunks(len(x), max(x.shape[1], len(penalties) * classes)):
+        targets = plus_minus_one(y[at], classes)
+        unseen = system.leave_one_out(x[at], targets, weight[at], penalties)
         correct = unseen.argmax(2) == y[at, None]
         right += correct.sum(0)
         score += importance[at] @ correct
-        errors = ((unseen - _targets(y[at], classes)[:, None, :]) ** 2).sum(2)
+        errors = ((unseen - targets[:, None, :]) ** 2).sum(2)
         squares += weight[at] @ errors
     return tuple(
         LeaveOneOut(
@@ -254,11 +269,29 @@ def _leave_one_out_scores(
     )
 
 
-def _targets(y: np.ndarray, classes: int) -> np.ndarray:
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is fitted: cross (D, K) = Σ (x - mean)(t - mean of t)ᵀ, and the mean (K,) of t."""
+
+    cross: np.ndarray
+    mean: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, weight: np.ndarray, moments: Moments, targets: np.ndarray) -> _Goal:
+        mean = weight @ targets / moments.count
+        cross = np.zeros((x.shape[1], targets.shape[1]))
+        for at in row_chunks(len(x), x.shape[1]):
+            cross += ((x[at] - moments.mean) * weight[at, None]).T @ (targets[at] - mean)
+        return cls(cross, mean)
+
+
+def plus_minus_one(y: np.ndarray, classes: int) -> np.ndarray:
+    """(N, K) targets: +1 for the class, -1 for the others."""
     targets: np.ndarray = 2 * np.eye(classes)[y] - 1
     return targets
 
 
-def _chunks(count: int, numbers_each: int) -> Iterator[slice]:
+def row_chunks(count: int, numbers_each: int) -> Iterator[slice]:
+    """Slices of rows that keep a temporary small."""
     step = max(1, _NUMBERS_AT_ONCE // max(numbers_each, 1))
     return (slice(start, start + step) for start in range(0, count, step))
