@@ -124,7 +124,7 @@ def test_predict_evaluate_report_and_summary_of_a_run(capsys, photos):
     capsys.readouterr()
     assert main(["predict", folder, photo, photo]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header == "path,predicted,probability,runner_up,runner_up_probability"
+    assert header == "path,predicted,probability,runner_up,runner_up_probability,unlike"
     assert len(rows) == 2 and rows[0].startswith(f"{photo},cat,0.")
     assert main(["predict", photo, "--json"]) == 0  # of the latest run
     shown = capsys.readouterr()
@@ -230,7 +230,8 @@ def test_a_stopped_run_says_how_to_go_on_and_goes_on(capsys, photos, stop):
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not Path("r/metrics.jsonl").exists() and time.monotonic() < deadline:
+    lines = Path("r/metrics.jsonl")  # made empty, before the first epoch is over
+    while not (lines.exists() and lines.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(stop)
     _, err = process.communicate(timeout=60)
@@ -258,7 +259,8 @@ def test_a_killed_run_goes_on(photos):
         stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not Path("r/metrics.jsonl").exists() and time.monotonic() < deadline:
+    lines = Path("r/metrics.jsonl")  # made empty, before the first epoch is over
+    while not (lines.exists() and lines.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
     process.wait(timeout=30)

@@ -18,7 +18,7 @@ from stroma.core.errors import ArgumentError, DataError
 from stroma.core.runs import read_run, write_run
 from stroma.data import arrays
 from stroma.jobs import TrainOptions, Watch, prepare, resume, train
-from stroma.jobs import features as road_of_features
+from stroma.jobs import table as table_of_features
 from stroma.jobs.folds import cross_validated, everything, plan_test
 from stroma.package.artefact import Artefact
 from stroma.training.interrupt import Interrupted
@@ -33,6 +33,9 @@ class Scikit:
 
     def __init__(self, classifier, part):
         self.classifier = classifier.fit(flat(part), part.labels)
+
+    def network(self):
+        return None
 
     def answers(self, part):
         yield np.arange(len(part)), self.classifier.predict_proba(flat(part))
@@ -86,11 +89,11 @@ def test_heads_in_folds_are_those_of_a_loop_by_hand(tmp_path, monkeypatch):
     """Penalty and temperature are chosen within each fold; the base looks at each photo once."""
     photos, calls = write_colours(tmp_path / "photos", each=12, noise=400), []
     monkeypatch.setattr(
-        road_of_features, "features",
+        table_of_features, "features",
         lambda *given, **named: calls.append(len(given[1])) or features(*given, **named),
     )  # fmt: skip
     options = TrainOptions(path=str(photos), weights=save_base(tmp_path), model="resnet20",
-                           size=32, out=tmp_path / "r", seed=3)  # fmt: skip
+                           size=32, out=tmp_path / "r", seed=3, head="ridge")  # fmt: skip
     job = prepare(options)
     run = train(options, job=job)
     assert calls == [36]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stroma.cli.console import Console
+from stroma.cli.knowing import doubt_rows
 from stroma.cli.progress import duration
 from stroma.core.records import SMALL_SUPPORT, DataFacts, FileNote, Plan, RunRecord, Score
 from stroma.report import facts as said
@@ -80,6 +81,7 @@ def result_block(console: Console, run: RunRecord, folder: str) -> None:
         rows.append(("most mixed up", f"{truth} taken for {called}: {said.photos(pairs[0].count)}"))
     for finding in said.worst_first(run.findings)[:1]:
         rows.append((finding.severity, f"{finding.evidence}: {finding.means}"))
+    rows += doubt_rows(run)
     rows += [(name, f"{folder}/{path}") for name, path in run.paths.items()]
     console.facts(rows)
 

@@ -35,6 +35,9 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "train": Entry("stroma.cli.train:train_command", "Train on photos: the main job."),
+    "transfer": Entry(
+        "stroma.cli.transfer:transfer", "Train on a pretrained base: heads, then fine-tuning."
+    ),
     "rank": Entry("stroma.cli.rank:rank_command", "Compare pretrained bases on photos."),
     "predict": Entry("stroma.cli.predict:predict", "Say what is in photos."),
     "evaluate": Entry("stroma.cli.evaluate:evaluate", "Measure a model on other photos."),

@@ -13,7 +13,8 @@ from stroma.jobs import Watch
 
 _LABELS = {
     "planning": "planning", "training": "training", "features": "looking at the photos once",
-    "test": "testing",
+    "heads": "solving for heads", "test": "testing",
+    "understanding": "looking for what is odd",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import click
 
 from stroma.cli.blocks import result_block
 from stroma.cli.command import Session, command
+from stroma.cli.knowing import ladder_block
 from stroma.cli.showing import Shown
 from stroma.core.errors import ArgumentError
 from stroma.core.records import RunRecord
@@ -63,9 +64,8 @@ def train_command(
     Weights that are named, or found on this machine, are used as they are and only a head is
     solved for; else a small network is trained from scratch. The plan says which, and why.
     """
-    settings["folds"] = folds_of(folds)
     if run is not None:
-        _check_alone(path, budget, settings)
+        _check_alone(path, budget, {**settings, "folds": folds_of(folds)})
         go_on(session, run, as_json)
         return
     if path is None:
@@ -75,13 +75,21 @@ def train_command(
             why="it says where the photos are",
             fix="stroma train photos/, or stroma demo to try it on made ones",
         )
+    options = options_of(session, path, budget, folds, settings)
+    run_training(session, options, as_json=as_json, dry_run=dry_run)
+
+
+def options_of(
+    session: Session, path: str, budget: str | None, folds: str, settings: dict[str, Any]
+) -> TrainOptions:
+    """What was typed, checked; refusals are in the words of the command line."""
+    settings["folds"] = folds_of(folds)
     typed = shlex.join(["stroma", *session.arguments])
     seconds = None if budget is None else seconds_of(budget)
     try:
-        options = TrainOptions(path=path, budget=seconds, command=typed, **settings)
+        return TrainOptions(path=path, budget=seconds, command=typed, **settings)
     except ArgumentError as error:
         raise _as_typed(error, settings) from None
-    run_training(session, options, as_json=as_json, dry_run=dry_run)
 
 
 def run_training(
@@ -114,6 +122,7 @@ def _end(session: Session, run: RunRecord, as_json: bool) -> None:
     if as_json:
         session.out.json(run.to_json() | {"folder": str(folder)})
         return
+    ladder_block(session.out, run)
     out, quoted = session.out, shlex.quote(typed_path(str(folder)))
     result_block(out, run, str(folder))
     out.heading("Next")

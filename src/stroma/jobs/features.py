@@ -1,57 +1,35 @@
-"""The road of features: a pretrained base looks at each photo once, a head is solved for."""
+"""The plan of the road of features: which base, how its features are headed, what is tuned."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from stroma import zoo
 from stroma.core.errors import ArgumentError
-from stroma.core.plain import Record
 from stroma.core.records import Plan
-from stroma.data import ImageData, Part
+from stroma.data import ImageData
 from stroma.jobs.folds import Testing
+from stroma.jobs.ladder import LadderSettings
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.plan import budget_of, budget_reason, data_settings
 from stroma.jobs.roads import Road
-from stroma.jobs.scratch import Trained
+from stroma.jobs.table import Base, FeatureTable, facts_of_base, pretrained
 from stroma.jobs.watch import Watch
 from stroma.models import Model
 from stroma.training.fitting import choose_device
 from stroma.training.precision import Precision, choose_precision
-from stroma.transfer import RidgeHead, feature_extractor, features, with_head
 from stroma.zoo.weights import FoundWeights
 
 _PROBE = 8  # photos that a base is timed on
-_AT_ONCE = 64  # photos that are answered at once
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Base(Record):
-    """A pretrained base, as `run.json` keeps it.
-
-    Args:
-        architecture: Its builder in the zoo.
-        weights_file: Where its weights lie; `sha256` their hash, `place` how they were found.
-        licence: Terms of the weights; empty: not known.
-    """
-
-    architecture: str
-    weights_file: str
-    sha256: str
-    place: str = ""
-    licence: str = ""
-    precision: str = "float32"
+_TUNING_EPOCHS = 10
 
 
 def plan_features(
     options: TrainOptions, data: ImageData, road: Road, watch: Watch, testing: Testing
-) -> tuple[Plan, Base, Model]:
-    """The first base, in the road's order, whose features fit into the budget."""
+) -> tuple[Plan, Base, LadderSettings, FeatureTable]:
+    """The first base, in the road's order, whose features fit into the budget; and the ladder."""
     watch.stage("planning")
     if data.shape[2] != 3:
         raise ArgumentError(
@@ -64,121 +42,86 @@ def plan_features(
     photos = sum(len(part) for part in data.parts.values())
     for last, found in zip([*[False] * (len(road.bases) - 1), True], road.bases):
         name = road.architecture_of(found)
-        extractor = _extractor(name, found, data)
+        extractor = pretrained(name, found, data, options.layer)
         precision, each = _timed(extractor, data, options.device)
         if last or photos * each <= budget:
             break
-    base = Base(
-        architecture=name, weights_file=str(found.path), sha256=found.sha256, place=found.place,
-        licence=found.licence, precision=precision.name,
-    )  # fmt: skip
-    size = data.size
-    reasons = (
-        {
-            "weights": f"{found.path} ({found.place}), {found.licence or 'licence not known'}",
-            "image size": "you said so" if options.size else "what the weights were trained on",
-            "precision": precision.reason,
-            "head": "ridge regression, its penalty by exact leave-one-out on the training photos",
-            "budget": budget_reason(options),
-        }
-        | testing.reason()
-        | _not_used(options)
-    )
+    base = facts_of_base(name, found, extractor, options.layer, precision.name)
+    ladder, testing, tuning = _tuning(options, budget, testing)
+    reasons = _reasons(options, found, base, precision, tuning) | testing.reason()
+    head = "the best of several heads" if ladder.head == "auto" else f"{ladder.head} head"
+    then = ", then tuned if it pays" if ladder.tuning_seconds is not None else ""
     plan = Plan(
-        road="features", why=road.why, other_road=road.other, model=f"{name}, frozen + ridge head",
-        parameters=extractor.count_params(), image_size=size,
+        road="features", why=road.why, other_road=road.other,
+        model=f"{name}, frozen + {head}{then}", parameters=base.parameters, image_size=data.size,
         device=str(choose_device(options.device)), precision=precision.name, batch_size=64,
-        budget_seconds=budget, estimated_seconds=round(photos * each, 1), seed=options.seed,
-        reasons=reasons,
-        settings=base.to_json() | data_settings(options, data) | testing.settings(),
+        budget_seconds=budget,
+        estimated_seconds=round(max(photos * each, ladder.tuning_seconds or 0.0), 1),
+        seed=options.seed, reasons=reasons | _not_used(options, ladder),
+        settings=base.to_json() | ladder.to_json() | data_settings(options, data)
+        | testing.settings(),
     )  # fmt: skip
-    return plan, base, extractor
+    return plan, base, ladder, FeatureTable(extractor, precision.name, options.device)
 
 
-def _not_used(options: TrainOptions) -> dict[str, str]:
+def _reasons(
+    options: TrainOptions, found: FoundWeights, base: Base, precision: Precision, tuning: str
+) -> dict[str, str]:
+    head = (
+        "those that take about a second are compared by leave-one-out and cross-validation"
+        if options.head == "auto"
+        else f"you said so: {options.head}"
+    )
+    return {
+        "weights": f"{found.path} ({found.place}), {found.licence or 'licence not known'}",
+        "image size": "you said so" if options.size else "what the weights were trained on",
+        "precision": precision.reason,
+        "head": head,
+        "fine-tuning": tuning,
+        "budget": budget_reason(options),
+    } | ({"layer": f"you said so: {base.layer}"} if base.cut else {})
+
+
+def _tuning(
+    options: TrainOptions, budget: float, testing: Testing
+) -> tuple[LadderSettings, Testing, str]:
+    """The ladder's settings, how it is tested, and why it is tuned or not."""
+    epochs = options.epochs or _TUNING_EPOCHS
+    settings = LadderSettings(
+        head=options.head, finetune=options.finetune, target=options.target, tuning_epochs=epochs
+    )
+    if options.finetune == "never":
+        return settings, testing, "no: you said so"
+    always = options.finetune == "always"
+    if not always and options.budget is None:
+        return settings, testing, "no: it takes minutes; --budget 5m allows it as far as it pays"
+    if testing.folds and options.folds:
+        if always:
+            raise ArgumentError(
+                f"--finetune always with --folds {options.folds}",
+                where=f"--folds {options.folds}",
+                why="each fold would be tuned anew, and needs photos to choose by",
+                fix="--folds 0 tests the test part; --finetune never tests heads in folds",
+            )
+        return settings, testing, "no: each of the folds would be tuned anew; --folds 0 allows it"
+    if testing.folds and not always:
+        return settings, testing, "no: few photos are tested in folds; --folds 0 allows it"
+    if testing.folds:
+        testing = Testing(why="the test part, once: in folds each would be tuned anew")
+    tuned = dataclasses.replace(settings, tuning_seconds=budget)
+    return tuned, testing, "you said so" if always else "as the budget allows and as pays"
+
+
+def _not_used(options: TrainOptions, ladder: LadderSettings) -> dict[str, str]:
     """What was typed for the other road is said to be without effect, not dropped in silence."""
-    steering = ("epochs", "batch", "lr", "mirror")
+    steering = ["batch", "lr", "mirror"]
+    if ladder.tuning_seconds is None:
+        steering.insert(0, "epochs")
     given = [f"--{name}" for name in steering if getattr(options, name) is not None]
     if not given:
         return {}
     why = "the head is solved for in one step, on the photos as they are; --weights none uses them"
     return {"not used": f"{', '.join(given)}: {why}"}
-
-
-class FeatureTable:
-    """The features of photos by a frozen base, each computed once, however often they are needed.
-
-    The first part asked for is the widest: later ones, its shares, are rows of the table.
-
-    Args:
-        base: The base, with the precision that it computes in.
-        extractor: Its network.
-    """
-
-    def __init__(self, base: Base, extractor: Model) -> None:
-        self.base, self.extractor = base, extractor
-        self._rows = np.zeros(0, np.int64)  # places in the store, ascending
-        self._values = np.zeros((0, 0), np.float32)
-
-    def of(self, part: Part, watch: Watch | None = None) -> np.ndarray:
-        """(N, D), in the part's order."""
-        if not np.isin(part.rows, self._rows).all():
-            watch = watch or Watch()
-            watch.stage("features")
-            ordered = part.take(np.argsort(part.rows))  # one cache, whatever the split's seed
-            self._rows, self._values = (
-                ordered.rows,
-                features(
-                    self.extractor, ordered, precision=self.base.precision, progress=watch.progress
-                ),
-            )
-        return self._values[np.searchsorted(self._rows, part.rows)]
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A ridge head and the features below it: it answers as the network of both does.
-
-    Up to rounding: features may be computed in bfloat16, the network answers in float32.
-    """
-
-    ridge: RidgeHead
-    table: FeatureTable
-    best_epoch: None = None
-
-    def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(positions, their (B, K) probabilities), batch by batch, in the part's order."""
-        shares = self.ridge.probabilities(self.table.of(part))
-        for start in range(0, len(part), _AT_ONCE):
-            positions = np.arange(start, min(start + _AT_ONCE, len(part)))
-            yield positions, shares[positions]
-
-    def network(self) -> Trained:
-        """Pictures in, probabilities out: what ships."""
-        model = with_head(self.table.extractor, self.ridge.as_layers())
-        return Trained(model, None, probabilities=True)
-
-
-def fit_head(table: FeatureTable, data: ImageData, watch: Watch) -> Head:
-    """The head in closed form; penalty and temperature are chosen on the training photos alone."""
-    rows = table.of(data.train, watch)
-    return Head(RidgeHead().fit(rows, data.train.labels, len(data.class_names)), table)
-
-
-def load_extractor(base: Base, data: ImageData) -> Model:
-    """The extractor that a plan named, for a run that goes on."""
-    model = zoo.architectures.lookup(base.architecture)(
-        weights=base.weights_file, include_top=False, input_shape=data.shape
-    )
-    return feature_extractor(model)
-
-
-def _extractor(name: str, found: FoundWeights, data: ImageData) -> Model:
-    model = zoo.architectures.lookup(name)(
-        weights=found.path, include_top=False, input_shape=data.shape
-    )
-    model.preprocessing = found.preprocessing
-    return feature_extractor(model)
 
 
 def _timed(extractor: Model, data: ImageData, device: str) -> tuple[Precision, float]:

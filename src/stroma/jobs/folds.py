@@ -29,6 +29,8 @@ FOLDS_FOLDER = "folds"
 _DONE = "fold.json"  # written last: a fold that has it is over, and is not trained again
 _USUAL = 5  # Kohavi 1995: more folds cost more and say little more
 
+_EXPLAINED = 5  # mistakes of a fold that get a picture of their reason
+
 Fit = Callable[[ImageData, RunFolder], Answering]
 
 
@@ -62,8 +64,7 @@ def cross_validated(
     watch.fold(0, len(folds))
     scores = tuple(score for score, _ in turns)
     predictions = tuple(
-        dataclasses.replace(row, thumbnail=f"{FOLDS_FOLDER}/{number}/{row.thumbnail}")
-        if row.thumbnail else row
+        _within(row, f"{FOLDS_FOLDER}/{number}")
         for number, (_, rows) in enumerate(turns, 1) for row in rows
     )  # fmt: skip
     write_predictions(folder, predictions)
@@ -77,6 +78,14 @@ def cross_validated(
     )
 
 
+def _within(row: Prediction, folder: str) -> Prediction:
+    """The row, its pictures found from the folder of the run."""
+    return dataclasses.replace(
+        row, thumbnail=f"{folder}/{row.thumbnail}" if row.thumbnail else None,
+        explained=f"{folder}/{row.explained}" if row.explained else None,
+    )  # fmt: skip
+
+
 def _turn(
     fit: Fit, fold: ImageData, source: str, folder: Path, seed: int, watch: Watch
 ) -> tuple[FoldScore, tuple[Prediction, ...]]:
@@ -88,7 +97,7 @@ def _turn(
     folder.mkdir(parents=True, exist_ok=True)
     fitted = fit(fold, RunFolder(folder))
     baselines = PixelBaselines(fold.train, len(fold.class_names), seed=seed)
-    judged = judge(fitted, fold, baselines, source, folder, watch)
+    judged = judge(fitted, fold, baselines, source, folder, watch, explained=_EXPLAINED)
     score = FoldScore(
         score=judged.headline, baselines=judged.baselines, best_epoch=fitted.best_epoch,
         test_reads=judged.test_reads,

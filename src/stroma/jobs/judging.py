@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from stroma.core.records import FoldScore, Prediction, Score, confusion_of
 from stroma.core.runs import PHOTOS_FOLDER, PREDICTIONS_FILE, JsonLines
 from stroma.data import ImageData, Part
+from stroma.jobs.mistakes import explain_mistakes, small_webp
+from stroma.jobs.scratch import Trained
 from stroma.jobs.watch import Watch
 from stroma.transfer import PixelBaselines
 
-_SIDE = 96  # pixels of a thumbnail's longer side at most: about 2 KB each
 _MISTAKES, _RIGHT_OF_A_CLASS = 400, 12  # photos kept: as many as a report can show
 
 
@@ -29,13 +28,21 @@ class Answering(Protocol):
     def best_epoch(self) -> int | None:
         """Epoch whose weights were kept, where there are epochs."""
 
+    def network(self) -> Trained | None:
+        """What ships, where it is a network: reasons can then be drawn."""
+
     def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(positions, their (B, K) probabilities), batch by batch, in the part's order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was measured on the test part, or on the folds' together."""
+    """What was measured on the test part, or on the folds' together.
+
+    Args:
+        tested: The test part, as it was opened; `probabilities` (N, K) what was said of it. None:
+            there were folds.
+    """
 
     headline: Score
     baselines: tuple[Score, ...]
@@ -43,6 +50,8 @@ class Judged:
     predictions: tuple[Prediction, ...]
     test_reads: int
     folds: tuple[FoldScore, ...] = ()
+    tested: Part | None = None
+    probabilities: np.ndarray | None = None
 
 
 def judge(
@@ -52,6 +61,8 @@ def judge(
     source: str,
     folder: Path | None = None,
     watch: Watch | None = None,
+    *,
+    explained: int = 24,
 ) -> Judged:
     """Measure the network, and what needs no network, on photos that nothing was chosen by.
 
@@ -62,18 +73,22 @@ def judge(
         source: What the user typed: paths begin with it.
         folder: Run folder for `predictions.jsonl` and thumbnails; None: neither.
         watch: Who is told.
+        explained: How many of the mistakes get a Grad-CAM picture, the surest first.
     """
     watch = watch or Watch()
     watch.stage("test")
     part = data.open_test()
     rows: list[Prediction] = []
+    shares: list[np.ndarray] = []
     thumbnails = _Thumbnails(folder / PHOTOS_FOLDER) if folder is not None else None
-    for picture, row in _predictions(trained, part, source):
+    for picture, row, said in _predictions(trained, part, source):
         if thumbnails is not None and (name := thumbnails.keep(picture, row, len(rows))):
             row = Prediction(**{**row.to_json(), "thumbnail": name})
         rows.append(row)
+        shares.append(said)
         watch.progress(len(rows), len(part))
     if folder is not None:
+        rows = explain_mistakes(trained, part, rows, folder, explained)
         write_predictions(folder, rows)
     return Judged(
         headline=Score.of("accuracy", sum(row.right for row in rows), len(rows)),
@@ -81,6 +96,8 @@ def judge(
         confusion=confusion_of(rows, len(data.class_names)),
         predictions=tuple(rows),
         test_reads=data.test.reads,
+        tested=part,
+        probabilities=np.array(shares),
     )
 
 
@@ -94,7 +111,7 @@ def write_predictions(folder: Path, rows: Sequence[Prediction]) -> None:
 
 def _predictions(
     trained: Answering, part: Part, source: str
-) -> Iterator[tuple[np.ndarray, Prediction]]:
+) -> Iterator[tuple[np.ndarray, Prediction, np.ndarray]]:
     for positions, shares in trained.answers(part):
         order = np.argsort(-shares, axis=1, kind="stable")
         pictures = part.images(positions)
@@ -104,17 +121,19 @@ def _predictions(
             yield (
                 picture,
                 Prediction(
-                    path=_typed_path(source, part.names[at]),
+                    path=path_as_typed(source, part.names[at]),
                     truth=int(part.labels[at]),
                     predicted=first,
                     probability=float(row[first]),
                     runner_up=second,
                     runner_up_probability=float(row[second]),
                 ),
+                row,
             )
 
 
-def _typed_path(source: str, name: str) -> str:
+def path_as_typed(source: str, name: str) -> str:
+    """A photo as the user would type it."""
     return str(Path(source) / name) if Path(source).is_dir() else name
 
 
@@ -137,13 +156,5 @@ class _Thumbnails:
             self._mistakes += 1
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"{number}.webp"
-        path.write_bytes(_small_webp(picture))
+        path.write_bytes(small_webp(picture))
         return f"{PHOTOS_FOLDER}/{path.name}"
-
-
-def _small_webp(picture: np.ndarray) -> bytes:
-    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
-    image.thumbnail((_SIDE, _SIDE))
-    content = io.BytesIO()
-    image.convert("RGB").save(content, "WEBP", quality=70)
-    return content.getvalue()

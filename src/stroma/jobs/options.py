@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from stroma.core.checks import check_int, check_number
+from stroma.core.checks import check_choice, check_int, check_number
 from stroma.core.errors import ArgumentError
+from stroma.transfer.heads.choose import kinds
+from stroma.transfer.heads.scoring import TARGETS, Target
 
 _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _SEEDS = 2**32
+Finetune = Literal["auto", "always", "never"]
 
 
 def seconds_of(text: str) -> float:
@@ -75,6 +79,15 @@ class TrainOptions:
         device: "auto", "cpu", "cuda".
         folds: Number k >= 2 of folds that the headline comes from; 0: the test part, whatever its
             size; None: folds where a class has under 30 test photos and the budget allows.
+        road: "features" where it must be a pretrained base, as for `stroma transfer`; "auto" takes
+            one where it is named or at hand.
+        head: On the road of features: "ridge" or another name, or "auto": the best of those that
+            take about a second.
+        finetune: On the road of features: "auto" tunes the base as well where a budget was said
+            and as far as it goes; "always" also where the budget is too small; "never" does not.
+            What does best on validation ships.
+        layer: Layer of the base whose output the features are; None: the last.
+        target: What heads are chosen by: "accuracy" or "balanced_accuracy".
         command: The line that was typed, for the record.
     """
 
@@ -94,6 +107,11 @@ class TrainOptions:
     drop_empty: bool = False
     device: str = "auto"
     folds: int | None = None
+    road: Literal["auto", "features"] = "auto"
+    head: str = "auto"
+    finetune: Finetune = "auto"
+    layer: str | None = None
+    target: Target = "accuracy"
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -102,6 +120,11 @@ class TrainOptions:
                 check_int(name, value, owner="train", minimum=minimum)
         if self.folds is not None and self.folds != 0:
             check_int("folds", self.folds, owner="train", minimum=2)
+        check_choice("road", self.road, ("auto", "features"), owner="train")
+        check_choice("finetune", self.finetune, ("auto", "always", "never"), owner="train")
+        check_choice("target", self.target, TARGETS, owner="train")
+        if self.head != "auto":
+            kinds.lookup(self.head)
         for name in ("budget", "lr"):
             if (value := getattr(self, name)) is not None:
                 check_number(name, value, owner="train", minimum=0, exclusive=True)

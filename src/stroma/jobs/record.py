@@ -49,10 +49,15 @@ def machine() -> dict[str, str]:
 
 def command_of(options: TrainOptions) -> str:
     """The command line that does what the options say."""
-    words = ["stroma", "train", typed_path(options.path)]
-    for name in ("model", "weights", "epochs", "size", "batch", "lr", "group", "folds", "out"):
+    fixed = options.road == "features" or bool(_of_the_ladder(options))
+    words = ["stroma", "transfer" if fixed else "train", typed_path(options.path)]
+    for name in (
+        "model", "weights", "epochs", "size", "batch", "lr", "group", "folds", "out",
+    ):  # fmt: skip
         if (value := getattr(options, name)) is not None:
-            words += [f"--{name}", str(value)]
+            words += ["--base" if fixed and name == "model" else f"--{name}", str(value)]
+    for name, value in _of_the_ladder(options).items():
+        words += [f"--{name}", value]
     if options.budget is not None:
         words += ["--budget", f"{options.budget:g}s"]
     if options.seed:
@@ -66,6 +71,12 @@ def command_of(options: TrainOptions) -> str:
     if options.mirror is not None:
         words.append("--mirror" if options.mirror else "--no-mirror")
     return shlex.join(words)
+
+
+def _of_the_ladder(options: TrainOptions) -> dict[str, str]:
+    """What only `stroma transfer` takes, where it is not as usual."""
+    usual = (("layer", None), ("head", "auto"), ("finetune", "auto"), ("target", "accuracy"))
+    return {name: str(getattr(options, name)) for name, at in usual if getattr(options, name) != at}
 
 
 def python_of(options: TrainOptions) -> str:

@@ -9,8 +9,9 @@ from stroma.core.errors import RunError
 from stroma.core.records import Plan, RunRecord
 from stroma.core.runs import RUN_FILE, read_run, write_run
 from stroma.jobs import record as recording
-from stroma.jobs.features import Base, FeatureTable, load_extractor
+from stroma.jobs.ladder import LadderSettings
 from stroma.jobs.recipe import Recipe
+from stroma.jobs.table import Base, FeatureTable, load_extractor
 from stroma.jobs.train import Job, finish, read, share_chosen_by
 from stroma.jobs.watch import Watch
 from stroma.training.run_folder import RunFolder
@@ -68,5 +69,7 @@ def _job(plan: Plan, run: RunRecord, folder: Path, watch: Watch) -> Job:
     folds = tuple(data.folds(count, seed=plan.seed, validation=share)) if count else ()
     if features:
         base = Base.from_json(given, where=where)
-        return Job(plan, data, base, FeatureTable(base, load_extractor(base, data)), folds)
+        table = FeatureTable(load_extractor(base, data), base.precision, given["device_asked"])
+        ladder = LadderSettings.from_json(given, where=where)
+        return Job(plan, data, base, table, folds, ladder=ladder)
     return Job(plan, data, Recipe.from_json(given, where=where), folds=folds)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stroma import zoo
-from stroma.core.errors import ArgumentError
+from stroma.core.errors import ArgumentError, WeightsError
 from stroma.jobs.options import TrainOptions
-from stroma.zoo.weights import TABLE, FoundWeights, find_local, resolve_weights
+from stroma.zoo.weights import TABLE, FoundWeights, find_local, resolve_weights, torch_cache
 
 # Nobody names them, so these are tried in this order: best features first, as long as time allows.
 _PREFERRED = ("resnet50", "resnet34", "resnet18", "squeezenet1_1", "resnet56", "resnet20")
@@ -44,8 +44,10 @@ def choose_road(
     """
     if options.model is not None:
         zoo.architectures.lookup(options.model)
-    given = options.weights
+    given, fixed = options.weights, options.road == "features"
     if given == "none":
+        if fixed:
+            raise _without_base(options)
         return Road("you asked for no pretrained weights (--weights none)", _with_weights(options))
     other = _typed(options.path, "--weights", "none")
     if given is not None:
@@ -53,12 +55,48 @@ def choose_road(
         tag = Path(given) if Path(given).is_file() else given
         found = resolve_weights(name, tag, say=say)
         return Road(f"you named weights ({given})", other, (found,), name)
-    found_here = [found for found in find_local(options.model) if _suits(found, size)]
+    lying = find_local(options.model)
+    found_here = [found for found in lying if _suits(found, size)]
+    if fixed and not found_here:  # photos of another size than the base knows: better than nothing
+        if not lying:
+            raise _nowhere(options)
+        found_here = lying
     if not found_here:
         why = f"no weights of {options.model}" if options.model else "no pretrained weights"
         return Road(f"{why} for such photos are on this machine", _with_weights(options))
     found_here.sort(key=_rank)
     return Road("pretrained weights are on this machine", other, tuple(found_here))
+
+
+def _without_base(options: TrainOptions) -> ArgumentError:
+    return ArgumentError(
+        "transfer without pretrained weights",
+        where="--weights none",
+        why="it builds on what a base has learnt on other photos",
+        fix=_typed(options.path, "--weights", "none") + " trains from scratch",
+    )
+
+
+def _nowhere(options: TrainOptions) -> WeightsError:
+    """Which file to bring, where to put it, and what can be done meanwhile."""
+    name = options.model or _SMALLEST
+    entry = next((entry for entry in TABLE if entry.architecture == name and entry.url), None)
+    meanwhile = f"Meanwhile, from scratch: {_typed(options.path, '--weights', 'none')}"
+    if entry is None:
+        bring = f"--weights FILE with the weights of {name}"
+    else:
+        bring = (
+            f"bring {entry.url} ({entry.megabytes:g} MB) to {torch_cache() / entry.file}, or give "
+            f"its path: --weights FILE. --weights {name} fetches it"
+        )
+    what = f"weights of {options.model}" if options.model else "pretrained weights"
+    return WeightsError(
+        f"no {what} are on this machine",
+        where="$STROMA_WEIGHTS and the caches of torch hub, the Hugging Face hub and Keras",
+        why="transfer builds on what a base has learnt on other photos, and nothing is fetched "
+        "unless you name it",
+        fix=f"{bring}. {meanwhile}",
+    )
 
 
 def _rank(found: FoundWeights) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from stroma.training import fitting
 from stroma.training.callbacks import Callback, Logs, copy_state
 from stroma.training.checkpoints import checkpoints
 from stroma.training.run_folder import RunFolder
+from stroma.transfer.calibration import fit_temperature, tempered
 
 _BATCH = 64  # photos that are answered at once
 
@@ -72,11 +74,16 @@ class KeepBest(Callback):
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A network that ends in class scores (logits or probabilities), and when it was best."""
+    """A network that ends in class scores (logits or probabilities), and when it was best.
+
+    Args:
+        temperature: What its logits are divided by, so that probabilities can be believed.
+    """
 
     model: Model
     best_epoch: int | None
     probabilities: bool = False
+    temperature: float = 1.0
 
     def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(first..last position, their (B, K) probabilities), batch by batch, in order."""
@@ -84,8 +91,45 @@ class Trained:
         for outputs in fitting.predict_batches(self.model, part.batches(_BATCH, shuffle=False)):
             scores = torch.from_numpy(outputs)
             shares = scores if self.probabilities else scores.softmax(1)
-            yield np.arange(start, start + len(shares)), shares.numpy()
+            rows = shares.numpy()
+            if self.temperature != 1:
+                rows = tempered(rows, self.temperature)
+            yield np.arange(start, start + len(rows)), rows
             start += len(shares)
+
+    def network(self) -> Trained:
+        """What ships: itself."""
+        return self
+
+
+def calibrated(trained: Trained, validation: Part) -> Trained:
+    """The same with the temperature that its answers on validation ask for."""
+    if not len(validation):
+        return trained
+    shares = np.concatenate([rows for _, rows in trained.answers(validation)])
+    return dataclasses.replace(trained, temperature=temperature_of(shares, validation.labels))
+
+
+def temperature_of(shares: np.ndarray, labels: np.ndarray) -> float:
+    """The best temperature, but none that makes the mean confidence exceed (right + 1) / (n + 2).
+
+    Where few photos are all right the best one is 0: "certain", which few photos cannot say. The
+    bound is Laplace's rule of succession.
+
+    Args:
+        shares: (N, K) probabilities at temperature 1.
+        labels: (N,) of photos that were not learnt from.
+    """
+    found = fit_temperature(np.log(np.maximum(shares, np.finfo(np.float32).tiny)), labels)
+    most = (int((shares.argmax(1) == labels).sum()) + 1) / (len(labels) + 2)
+    low, high = math.log(found), math.log(max(found, 1e3))
+    if tempered(shares, found).max(1).mean() <= most:
+        return found
+    for _ in range(40):
+        middle = (low + high) / 2
+        sure = tempered(shares, math.exp(middle)).max(1).mean() > most
+        low, high = (middle, high) if sure else (low, middle)
+    return math.exp(high)
 
 
 def train_recipe(

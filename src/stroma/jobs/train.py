@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stroma.core.errors import RunError
@@ -18,14 +18,17 @@ from stroma.data import ImageData, digits, images
 from stroma.data.facts import data_facts
 from stroma.data.images import natural_size
 from stroma.jobs import record as recording
-from stroma.jobs.features import Base, FeatureTable, fit_head, plan_features
+from stroma.jobs.features import plan_features
 from stroma.jobs.folds import cross_validated, everything, plan_test
 from stroma.jobs.judging import Answering, Judged, judge
+from stroma.jobs.ladder import Climbed, LadderSettings, climb_ladder, treated
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.plan import LARGEST_SIDE, plan_scratch
 from stroma.jobs.recipe import Recipe
 from stroma.jobs.roads import Road, choose_road
-from stroma.jobs.scratch import Trained, train_recipe
+from stroma.jobs.scratch import Trained, calibrated, train_recipe
+from stroma.jobs.table import Base, FeatureTable
+from stroma.jobs.understanding import Understood, shortened, understand
 from stroma.jobs.watch import Watch
 from stroma.network.design import design
 from stroma.package.artefact import Artefact
@@ -45,6 +48,7 @@ class Job:
         data: Read and split; the test part is closed.
         how: Settings of the road.
         table: Features by the pretrained base, on the road of features.
+        ladder: How far up to go on that road.
         folds: What the headline comes from; none of them: from the test part.
         seconds: How long reading and planning took.
     """
@@ -55,6 +59,7 @@ class Job:
     table: FeatureTable | None = None
     folds: tuple[ImageData, ...] = ()
     seconds: float = 0.0
+    ladder: LadderSettings = field(default_factory=LadderSettings)
 
     @property
     def learnt(self) -> ImageData:
@@ -63,19 +68,15 @@ class Job:
             return self.data
         return everything(self.data, len(self.folds), validation=self.table is None)
 
-    def train(self, run: RunFolder, watch: Watch) -> Trained:
+    def train(self, run: RunFolder, watch: Watch) -> Climbed | Trained:
         """Follow the plan, from the run's newest checkpoint where there is one."""
-        if self.table is not None:
-            return fit_head(self.table, self.learnt, watch).network()
-        return self._from_scratch(self.learnt, run, watch)
+        return self._fit(self.learnt, run, watch)
 
     def judge(self, run: RunFolder, source: str, watch: Watch) -> Judged:
         """The headline from the folds, each with a training of its own."""
 
         def fit(fold: ImageData, place: RunFolder) -> Answering:
-            if self.table is not None:
-                return fit_head(self.table, fold, watch)
-            return self._from_scratch(fold, place, watch)
+            return self._fit(fold, place, watch)
 
         if self.table is not None:
             self.table.of(self.learnt.train, watch)
@@ -85,10 +86,16 @@ class Job:
         # A look at the test part as first split would be one too many: its photos are learnt from
         return dataclasses.replace(judged, test_reads=judged.test_reads + self.data.test.reads)
 
-    def _from_scratch(self, data: ImageData, run: RunFolder, watch: Watch) -> Trained:
+    def _fit(self, data: ImageData, run: RunFolder, watch: Watch) -> Climbed | Trained:
+        if self.table is not None:
+            return climb_ladder(
+                self.table, data, self.ladder, trainings=len(self.folds) + 1,
+                seed=self.plan.seed, watch=watch,
+            )  # fmt: skip
         assert isinstance(self.how, Recipe)
         watch.stage("training")
-        return train_recipe(self.how, data, run=run, device=self.device, watch=watch)
+        trained = train_recipe(self.how, data, run=run, device=self.device, watch=watch)
+        return calibrated(trained, data.validation)
 
     @property
     def device(self) -> str:
@@ -111,8 +118,8 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     watch.data(facts_of(data, options.path), data.class_names)
     testing = plan_test(options, data, validation=share_chosen_by(features=bool(road.bases)))
     if road.bases:
-        plan, base, extractor = plan_features(options, data, road, watch, testing)
-        job = Job(plan, data, base, FeatureTable(base, extractor))
+        plan, base, ladder, table = plan_features(options, data, road, watch, testing)
+        job = Job(plan, data, base, table, ladder=ladder)
     else:
         plan, recipe = plan_scratch(options, data, road, watch, testing)
         job = Job(plan, data, recipe)
@@ -186,33 +193,65 @@ def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = N
 
 
 def finish(job: Job, folder: RunFolder, run: RunRecord, watch: Watch) -> RunRecord:
-    """Everything after the plan: train, test once, save, report."""
+    """Everything after the plan: train, test once, understand, save, report."""
     with _told(folder, run, watch):
         source = run.data.source if run.data else ""
         clock = _Clock()
-        if job.folds:
-            judged = job.judge(folder, source, watch)
-            clock.note("folds")
-            trained = job.train(folder, watch)
-            clock.note("training")
-        else:
-            baselines = PixelBaselines(job.data.train, len(run.class_names), seed=job.plan.seed)
-            trained = job.train(folder, watch)
-            clock.note("training")
-            judged = judge(trained, job.data, baselines, source, folder.path, watch)
-            clock.note("test")
+        trained, judged = _tested(job, folder, source, clock, watch)
+        watch.stage("understanding")
+        known = understand(trained, job.learnt, judged, source, seed=job.plan.seed)
+        clock.note("understanding")
+        network = trained.network()
         run = dataclasses.replace(
-            run, status="finished", headline=judged.headline, baselines=judged.baselines,
-            confusion=judged.confusion, best_epoch=trained.best_epoch, folds=judged.folds,
-            test_reads=judged.test_reads, layers=tuple(design(trained.model)),
-            seconds={**run.seconds, **clock.took},
+            _with_ladder(_with(run, known), job, trained), status="finished",
+            headline=judged.headline, baselines=judged.baselines, confusion=judged.confusion,
+            best_epoch=trained.best_epoch, folds=judged.folds, test_reads=judged.test_reads,
+            layers=tuple(design(network.model)), seconds={**run.seconds, **clock.took},
             paths={"model": recording.MODEL_FILE, "report": REPORT_FILE},
         )  # fmt: skip
-        run = dataclasses.replace(run, findings=recording.findings(run))
-        artefact(trained, job, run).save(folder.path / recording.MODEL_FILE)
+        seen = known.photo_audit.findings() if known.photo_audit else ()
+        run = dataclasses.replace(run, findings=(*recording.findings(run), *seen))
+        artefact(network, job, run, known).save(folder.path / recording.MODEL_FILE)
         write_run(folder.path, run)
         write_report(folder.path)
     return dataclasses.replace(run, predictions=judged.predictions, folder=folder.path)
+
+
+def _tested(
+    job: Job, folder: RunFolder, source: str, clock: _Clock, watch: Watch
+) -> tuple[Climbed | Trained, Judged]:
+    """What ships, and what the test or the folds said."""
+    if job.folds:
+        judged = job.judge(folder, source, watch)
+        clock.note("folds")
+        trained = job.train(folder, watch)
+        clock.note("training")
+        return trained, judged
+    classes = len(job.data.class_names)
+    baselines = PixelBaselines(job.data.train, classes, seed=job.plan.seed)
+    trained = job.train(folder, watch)
+    clock.note("training")
+    judged = judge(trained, job.data, baselines, source, folder.path, watch)
+    clock.note("test")
+    return trained, judged
+
+
+def _with(run: RunRecord, known: Understood) -> RunRecord:
+    audit = shortened(known.photo_audit) if known.photo_audit else None
+    return dataclasses.replace(
+        run, calibration=known.calibration, unlike=known.unlike, photo_audit=audit,
+        embedding=known.embedding,
+    )  # fmt: skip
+
+
+def _with_ladder(run: RunRecord, job: Job, trained: Climbed | Trained) -> RunRecord:
+    if not (isinstance(trained, Climbed) and isinstance(job.how, Base)):
+        return run
+    found, choice = trained.found, trained.found.choice
+    return dataclasses.replace(
+        run, base=treated(job.how, found), ladder=found.rungs,
+        heads=choice.table if choice else (), lead=choice.lead if choice else None,
+    )  # fmt: skip
 
 
 class _Clock:
@@ -228,12 +267,13 @@ class _Clock:
         self._since = now
 
 
-def artefact(trained: Trained, job: Job, run: RunRecord) -> Artefact:
+def artefact(trained: Trained, job: Job, run: RunRecord, known: Understood) -> Artefact:
     """What ships: the network, its names, and how photos enter it."""
     weights = job.how.to_json() if isinstance(job.how, Base) else None
     return Artefact(
         trained.model, run.class_names, decoder=job.data.decoder,
-        from_logits=not trained.probabilities,
+        from_logits=not trained.probabilities, temperature=trained.temperature,
+        unlike=known.score,
         provenance={
             "run": run.name, "created": run.created, "data": job.data.fingerprint,
             "versions": dict(run.versions), "weights": weights,

@@ -22,7 +22,7 @@ class Watch:
         """The plan is made; nothing is trained yet."""
 
     def stage(self, name: str) -> None:
-        """A stage begins: "planning", "training", "features", "test"."""
+        """A stage begins: "planning", "training", "features", "heads", "test", "understanding"."""
 
     def fold(self, number: int, count: int) -> None:
         """Fold `number` of `count` begins; 0: they are over, what ships is trained next."""
