@@ -13,6 +13,7 @@ from stroma.diagnostics.duplicates import (
 )
 from stroma.diagnostics.labels import SuspectLabel, SuspectLabels, suspect_labels
 from stroma.diagnostics.outliers import Outlier, Outliers, outliers
+from stroma.diagnostics.scores import score_number, score_several
 
 __all__ = [
     "audit_features", "FeatureAudit",
@@ -20,4 +21,5 @@ __all__ = [
     "suspect_labels", "SuspectLabels", "SuspectLabel",
     "outliers", "Outliers", "Outlier",
     "difficulty", "ClassDifficulty", "ConfusedPair",
+    "score_several", "score_number",
 ]  # fmt: skip
