@@ -9,6 +9,7 @@ from stroma.cli.progress import duration
 from stroma.core.records import RunRecord
 from stroma.core.records_audit import FeatureAudit
 from stroma.core.records_transfer import Rung
+from stroma.core.scores import Interval
 from stroma.report import facts as said
 from stroma.report.ladder import lead_sentence
 
@@ -27,21 +28,27 @@ def ladder_block(console: Console, run: RunRecord) -> None:
     gains = _gains(run.ladder, 1 / max(len(run.class_names), 1))
     rows = [
         [
-            "chosen" if rung.chosen else "",
-            rung.name,
-            said.percent(rung.score.value) if rung.score else f"left out: {rung.left_out}",
-            said.between(rung.score.interval) if rung.score else "",
-            duration(rung.seconds),
+            f"{'->' if rung.chosen else '  '} {rung.name}",
+            said.percent(rung.score.value) if rung.score else "left out",
+            _span(rung.score.interval) if rung.score else "",
+            duration(rung.seconds) if rung.score else "",
             gain,
         ]
         for rung, gain in zip(run.ladder, gains)
     ]
-    headers = ["", "rung", "right", "interval", "took", "points/s"]
-    console.table(headers, rows, right=(2, 4, 5))
+    console.table(["   rung", "right", "interval", "took", "points/s"], rows, right=(1, 2, 3, 4))
+    console.line("  -> is what ships")
+    for rung in run.ladder:
+        if rung.left_out:
+            console.paragraph(f"{rung.name} was left out: it {rung.left_out}", indent=2)
     if line := lead_sentence(run.heads, run.lead):
         console.paragraph(line, indent=2)
     if run.base is not None:
         console.paragraph(f"Frozen: {run.base.frozen}", indent=2)
+
+
+def _span(interval: Interval | None) -> str:
+    return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %" if interval else ""
 
 
 def _gains(rungs: Sequence[Rung], guessing: float) -> list[str]:
