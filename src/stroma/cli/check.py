@@ -10,7 +10,7 @@ import click
 from stroma.cli.blocks import data_block
 from stroma.cli.command import Session, command
 from stroma.cli.knowing import audit_block
-from stroma.cli.reading import read_photos
+from stroma.cli.reading import label_options, read_photos
 from stroma.cli.showing import Shown
 from stroma.data import ImageData
 from stroma.data.facts import data_facts
@@ -29,10 +29,11 @@ from stroma.jobs.check import look
     "--base", metavar="NAME", help="Look through a pretrained network, such as squeezenet1_1."
 )
 @click.option("--weights", metavar="WHICH", help="Its weights: a file, or a name.")
+@label_options
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 def check(
     session: Session, path: str, group: str | None, base: str | None, weights: str | None,
-    as_json: bool,
+    as_json: bool, **asked: Any,
 ) -> None:  # fmt: skip
     """Look at the photos in PATH and name what is odd, train nothing.
 
@@ -42,22 +43,24 @@ def check(
     look wrong, and photos unlike their class.
     """
     if base is not None or weights is not None:
-        _with_base(session, path, group, base, weights, as_json)
+        options = TrainOptions(
+            path=path, group=group, model=base, weights=weights, road="features", **asked
+        )
+        _with_base(session, options, as_json)
         return
     # Here a faulty file is a finding, not a reason to stop.
-    data = read_photos(session, path, group=group, drop_empty=True, max_skipped=sys.maxsize)
+    data = read_photos(
+        session, path, group=group, drop_empty=True, max_skipped=sys.maxsize, **asked
+    )
     if as_json:
         session.out.json(_as_json(data, path))
         return
     _say(session, data, path)
 
 
-def _with_base(
-    session: Session, path: str, group: str | None, base: str | None, weights: str | None,
-    as_json: bool,
-) -> None:  # fmt: skip
+def _with_base(session: Session, options: TrainOptions, as_json: bool) -> None:
     """The audit by features, after the same data block."""
-    options = TrainOptions(path=path, group=group, model=base, weights=weights, road="features")
+    path = options.path
     with Shown(session, session.talk) as watch:
         found = look(options, watch)
     if as_json:
@@ -72,11 +75,14 @@ def _with_base(
 
 def _as_json(data: ImageData, path: str) -> dict[str, Any]:
     facts = data_facts(data, source=path).to_json()
-    return facts | {"class_names": data.class_names, "tallies": data.audit.tallies}
+    labels = {"task": data.task, "labels": data.reading}
+    return facts | labels | {"class_names": data.class_names, "tallies": data.audit.tallies}
 
 
 def _say(session: Session, data: ImageData, path: str) -> None:
     data_block(session.out, data_facts(data, source=path), data.class_names)
+    if data.reading:
+        session.out.line(f"  Labels: {data.reading}")
     tallies = [f"{name}: {count:,}" for name, count in data.audit.tallies.items() if count]
     if tallies:
         session.out.heading("Also: " + ", ".join(tallies))

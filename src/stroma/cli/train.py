@@ -14,6 +14,7 @@ import click
 from stroma.cli.blocks import result_block
 from stroma.cli.command import Session, command
 from stroma.cli.knowing import ladder_block
+from stroma.cli.reading import label_options
 from stroma.cli.showing import Shown
 from stroma.core.errors import ArgumentError
 from stroma.core.records import RunRecord
@@ -46,6 +47,7 @@ _MEANING = {
 @click.option("--seed", type=int, default=0, show_default=True, help="Other seed, other split.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run; a new one.")
 @click.option("--group", metavar="REGEX", help="Photos whose paths match alike stay together.")
+@label_options
 @click.option("--drop-empty", is_flag=True, help="Leave out classes without photos.")
 @click.option("--mirror/--no-mirror", default=None, help="Whether a mirrored photo means the same.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from stroma.cli.command import Session, command
+from stroma.cli.reading import label_options
 from stroma.cli.train import options_of, run_training
 
 
@@ -29,6 +30,7 @@ from stroma.cli.train import options_of, run_training
 @click.option("--seed", type=int, default=0, show_default=True, help="Other seed, other split.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run; a new one.")
 @click.option("--group", metavar="REGEX", help="Photos whose paths match alike stay together.")
+@label_options
 @click.option("--drop-empty", is_flag=True, help="Leave out classes without photos.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--folds", metavar="K", default="auto", show_default=True,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from stroma.core.records_audit import FeatureAudit
 from stroma.data import ImageData, images
 from stroma.data.images import natural_size
+from stroma.jobs.labels import check_task
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.roads import choose_road
 from stroma.jobs.table import FeatureTable, pretrained
@@ -44,15 +46,17 @@ def look(options: TrainOptions, watch: Watch | None = None) -> Looked:
     Raises: WeightsError: no such weights on this machine. DataError: no photos of two classes.
     """
     watch = watch or Watch()
-    natural = natural_size(options.path, group=options.group)
+    asked: dict[str, Any] = {"labels": options.labels, "target_column": options.target_column}
+    natural = natural_size(options.path, group=options.group, **asked)
     road = choose_road(options, natural, watch.say)
     found = road.bases[0]
     name = road.architecture_of(found)
     size = options.size or (found.preprocessing.size if found.preprocessing else natural)
     data = images(  # here a faulty file is a finding, not a reason to stop
         options.path, size=size, group=options.group, drop_empty=True, max_skipped=sys.maxsize,
-        progress=watch.reading,
+        progress=watch.reading, **asked,
     )  # fmt: skip
+    check_task(data, options.path)
     table = FeatureTable(pretrained(name, found, data, options.layer), "auto", options.device)
     # Nothing is trained to be kept, so the test part may be looked at with the others
     parts = {key: part.open(again=True) for key, part in data.parts.items() if len(part)}

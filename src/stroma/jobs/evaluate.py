@@ -12,6 +12,7 @@ from stroma.core.errors import DataError, did_you_mean
 from stroma.core.plain import Record
 from stroma.core.records import ClassScore, Score, class_scores
 from stroma.data.images import fingerprint
+from stroma.data.labels import Asked
 from stroma.data.records import Found, printable
 from stroma.data.sources import find
 from stroma.jobs.artefacts import load_artefact
@@ -58,7 +59,7 @@ def evaluate(model: str | Path | Artefact, data: str, watch: Watch | None = None
     """
     watch = watch or Watch()
     artefact = model if isinstance(model, Artefact) else load_artefact(model)
-    found = find(data)
+    found = find(data, asked=Asked("class"))  # as the artefact's answers are
     _check_classes(found, artefact.class_names, data)
     there = {sample.part for sample in found.samples}
     part = next((name for name in ("test", "validation") if name in there), None)

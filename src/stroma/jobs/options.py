@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from stroma.core.checks import check_choice, check_int, check_number
 from stroma.core.errors import ArgumentError
+from stroma.data.labels import LabelsAre
 from stroma.transfer.heads.choose import kinds
 from stroma.transfer.heads.scoring import TARGETS, Target
 
@@ -88,6 +89,7 @@ class TrainOptions:
             What does best on validation ships.
         layer: Layer of the base whose output the features are; None: the last.
         target: What heads are chosen by: "accuracy" or "balanced_accuracy".
+        labels, target_column: As in `stroma.data.images`: what the labels of a table are.
         command: The line that was typed, for the record.
     """
 
@@ -112,6 +114,8 @@ class TrainOptions:
     finetune: Finetune = "auto"
     layer: str | None = None
     target: Target = "accuracy"
+    labels: LabelsAre = "auto"
+    target_column: str | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -123,6 +127,7 @@ class TrainOptions:
         check_choice("road", self.road, ("auto", "features"), owner="train")
         check_choice("finetune", self.finetune, ("auto", "always", "never"), owner="train")
         check_choice("target", self.target, TARGETS, owner="train")
+        check_choice("labels", self.labels, get_args(LabelsAre), owner="train")
         if self.head != "auto":
             kinds.lookup(self.head)
         for name in ("budget", "lr"):

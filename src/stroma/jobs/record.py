@@ -58,6 +58,10 @@ def command_of(options: TrainOptions) -> str:
             words += ["--base" if fixed and name == "model" else f"--{name}", str(value)]
     for name, value in _of_the_ladder(options).items():
         words += [f"--{name}", value]
+    if options.labels != "auto":
+        words += ["--labels", options.labels]
+    if options.target_column is not None:
+        words += ["--target-column", options.target_column]
     if options.budget is not None:
         words += ["--budget", f"{options.budget:g}s"]
     if options.seed:

@@ -54,7 +54,8 @@ def _job(plan: Plan, run: RunRecord, folder: Path, watch: Watch) -> Job:
     given = plan.settings
     height, width = given["size"]
     data = read(given["photos"], (height, width), given["split_seed"], given["group"],
-                watch, given.get("drop_empty", False))  # fmt: skip
+                watch, given.get("drop_empty", False), given.get("labels", "auto"),
+                given.get("target_column"))  # fmt: skip
     if run.data is not None and data.fingerprint != run.data.fingerprint:
         raise RunError(
             f"{given['photos']} is not what the run began with",

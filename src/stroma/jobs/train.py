@@ -17,10 +17,12 @@ from stroma.core.runs import REPORT_FILE, write_run
 from stroma.data import ImageData, digits, images
 from stroma.data.facts import data_facts
 from stroma.data.images import natural_size
+from stroma.data.labels import LabelsAre
 from stroma.jobs import record as recording
 from stroma.jobs.features import plan_features
 from stroma.jobs.folds import cross_validated, everything, plan_test
 from stroma.jobs.judging import Answering, Judged, judge
+from stroma.jobs.labels import check_task, with_labels
 from stroma.jobs.ladder import Climbed, LadderSettings, climb_ladder, treated
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.plan import LARGEST_SIDE, plan_scratch
@@ -111,11 +113,15 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     watch = watch or Watch()
     recording.check_out(options.out)
     choose_device(options.device)  # a wrong name is said before minutes of decoding
-    size = (8, 8) if options.path == "digits" else natural_size(options.path, group=options.group)
+    size = (8, 8) if options.path == "digits" else natural_size(
+        options.path, group=options.group, labels=options.labels,
+        target_column=options.target_column,
+    )  # fmt: skip
     road = choose_road(options, size, watch.say)
     data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch,
-                options.drop_empty)  # fmt: skip
+                options.drop_empty, options.labels, options.target_column)  # fmt: skip
     watch.data(facts_of(data, options.path), data.class_names)
+    check_task(data, options.path)
     testing = plan_test(options, data, validation=share_chosen_by(features=bool(road.bases)))
     if road.bases:
         plan, base, ladder, table = plan_features(options, data, road, watch, testing)
@@ -123,10 +129,11 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     else:
         plan, recipe = plan_scratch(options, data, road, watch, testing)
         job = Job(plan, data, recipe)
+    plan = with_labels(plan, options, data)
     watch.plan(plan)
     folds = testing.folds if plan.settings["folds"] else ()
     seconds = round(time.perf_counter() - began, 2)
-    return dataclasses.replace(job, folds=folds, seconds=seconds)
+    return dataclasses.replace(job, plan=plan, folds=folds, seconds=seconds)
 
 
 def share_chosen_by(*, features: bool) -> float:
@@ -146,14 +153,15 @@ def _stored_size(
 
 def read(
     path: str, size: int | tuple[int, int], seed: int, group: str | None, watch: Watch,
-    drop_empty: bool = False,
+    drop_empty: bool = False, labels: LabelsAre = "auto", target_column: str | None = None,
 ) -> ImageData:  # fmt: skip
     """The three parts, as a plan's settings describe them."""
     if path == "digits":
         return digits(seed=seed)
     return images(
-        path, size=size, seed=seed, group=group, drop_empty=drop_empty, progress=watch.reading
-    )
+        path, size=size, seed=seed, group=group, drop_empty=drop_empty, labels=labels,
+        target_column=target_column, progress=watch.reading,
+    )  # fmt: skip
 
 
 def facts_of(data: ImageData, path: str) -> DataFacts:
