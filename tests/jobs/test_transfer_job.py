@@ -124,6 +124,20 @@ def test_a_stopped_run_goes_on_to_the_same_end(photos, base, finished, tmp_path,
     assert [rung.name for rung in again.ladder] == ["features + ridge", "head: lda"]
 
 
+class Steps(Watch):
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.stages, self.done, self.total = [], [], []
+
+    def stage(self, name):
+        self.stages.append(name)
+
+    def progress(self, done, total, note=""):
+        self.done.append(done)
+        self.total.append(total)
+
+
 def test_a_tuned_network_ships_with_its_own_temperature_and_features(tmp_path):
     data = few_digits(count=300)
     table = FeatureTable(feature_extractor(staged(), input_shape=data.shape))
@@ -131,7 +145,9 @@ def test_a_tuned_network_ships_with_its_own_temperature_and_features(tmp_path):
         head="ridge", finetune="always", tuning_seconds=0.001, tuning_epochs=15
     )
     before = table.of(data.train).copy()
-    climbed = climb_ladder(table, data, settings)
+    watch = Steps()
+    climbed = climb_ladder(table, data, settings, watch=watch)
+    assert watch.stages.count("tuning") == 2 and watch.done[-1] == watch.total[-1]
     assert climbed.tuned is not None  # though the time was too short, since it was asked for
     assert [rung.epochs for rung in climbed.found.rungs] == [0, 3, 3]
     assert climbed.temperature != 1.0

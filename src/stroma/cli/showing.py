@@ -13,7 +13,7 @@ from stroma.jobs import Watch
 
 _LABELS = {
     "planning": "planning", "training": "training", "features": "looking at the photos once",
-    "heads": "solving for heads", "test": "testing",
+    "heads": "solving for heads", "tuning": "tuning", "test": "testing",
     "understanding": "looking for what is odd",
 }  # fmt: skip
 

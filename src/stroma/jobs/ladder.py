@@ -15,7 +15,7 @@ from stroma.data.part import joined
 from stroma.jobs.options import Finetune
 from stroma.jobs.scratch import Trained, calibrated
 from stroma.jobs.table import Base, FeatureTable
-from stroma.jobs.watch import Watch
+from stroma.jobs.watch import Told, Watch
 from stroma.transfer.finetune import StageRow
 from stroma.transfer.heads.scoring import Target
 from stroma.transfer.ladder import Transferred, climb
@@ -97,12 +97,18 @@ def climb_ladder(
     watch, began = watch or Watch(), time.perf_counter()
     table.of(joined([data.train, data.validation]), watch)
     watch.stage("heads")
+
+    def watching(steps: int) -> list[Told]:
+        watch.stage("tuning")
+        return [Told(watch, steps)]
+
     found = climb(
         table.extractor, data, lambda name, part: table.of(part), began=began,
         deadline=None if settings.tuning_seconds is None else began + settings.tuning_seconds,
         head=settings.head, target=settings.target, most_work=_HEAD_WORK / trainings,
         epochs=settings.tuning_epochs, forced=settings.finetune == "always",
         precision=table.precision, device=table.device, seed=seed,
+        watching=watching,
     )  # fmt: skip
     if found.tuned is None:
         return Climbed(found, table)

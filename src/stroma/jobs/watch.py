@@ -22,7 +22,8 @@ class Watch:
         """The plan is made; nothing is trained yet."""
 
     def stage(self, name: str) -> None:
-        """A stage begins: "planning", "training", "features", "heads", "test", "understanding"."""
+        """A stage begins: "planning", "training", "features", "heads", "tuning", "test" or
+        "understanding"."""
 
     def fold(self, number: int, count: int) -> None:
         """Fold `number` of `count` begins; 0: they are over, what ships is trained next."""

@@ -20,6 +20,7 @@ from stroma.data import ImageData, Part
 from stroma.models import Model
 from stroma.network.freezing import unfreeze
 from stroma.training import fitting
+from stroma.training.callbacks import Callback
 from stroma.transfer.compose import feature_extractor, with_head
 from stroma.transfer.features import features
 from stroma.transfer.finetune import Finetuned, finetune
@@ -144,6 +145,7 @@ def climb(
     precision: str = "auto",
     device: str = "auto",
     seed: int = 0,
+    watching: Callable[[int], Sequence[Callback]] | None = None,
 ) -> Transferred:
     """`transfer` for features that somebody else keeps.
 
@@ -155,6 +157,7 @@ def climb(
         began: When the first rung began; None: now.
         head, target, epochs, precision, device, seed: As in `transfer`.
         most_work: As in `choose_head`.
+        watching: Gives the callbacks of a tuning of so many steps.
         forced: Whether the fewest epochs are tuned even where they take longer than the deadline.
     """
     began = time.perf_counter() if began is None else began
@@ -181,7 +184,17 @@ def climb(
     best = heads[at]
     if deadline is not None and len(data.validation):
         further = _Climb(
-            extractor, data, judge, heads[0], deadline, epochs, forced, precision, device, seed
+            extractor,
+            data,
+            judge,
+            heads[0],
+            deadline,
+            epochs,
+            forced,
+            precision,
+            device,
+            seed,
+            watching or (lambda steps: ()),
         )
         more, tuned = further.on(rungs[at])
         rungs += more
@@ -247,6 +260,7 @@ class _Climb:
     precision: str
     device: str
     seed: int
+    watching: Callable[[int], Sequence[Callback]]
 
     def on(self, best: Rung) -> tuple[list[Rung], Finetuned | None]:
         """The rungs beyond `best`, and the tuned model where one of them is better.
@@ -299,6 +313,7 @@ class _Climb:
             self.extractor, self.data, head=self.head.as_layers(),
             until=stage.start if stage else None, epochs=possible, batch_size=_BATCH,
             precision=self.precision, device=self.device, seed=self.seed,
+            callbacks=self.watching(possible * -(-len(self.data.train) // _BATCH)),
         )  # fmt: skip
         score, seconds = self.judge.tuned(tuned), time.perf_counter() - began
         return Rung(name=name, seconds=seconds, score=score, epochs=possible), tuned
