@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stroma.core.errors import DataError, did_you_mean
+from stroma.core.errors import DataError, RunError, did_you_mean
 from stroma.core.plain import Record
 from stroma.core.records import ClassScore, Score, class_scores
 from stroma.data.images import fingerprint
@@ -59,6 +59,14 @@ def evaluate(model: str | Path | Artefact, data: str, watch: Watch | None = None
     """
     watch = watch or Watch()
     artefact = model if isinstance(model, Artefact) else load_artefact(model)
+    if artefact.task != "one class":
+        raise RunError(
+            f"the model predicts {artefact.task}, and this measures one class a photo",
+            where="stroma evaluate",
+            why="its figures would be those of another question",
+            fix="in Python: stroma.diagnostics.score_several or score_number, on "
+            "artefact.probabilities(photos)",
+        )
     found = find(data, asked=Asked("class"))  # as the artefact's answers are
     _check_classes(found, artefact.class_names, data)
     there = {sample.part for sample in found.samples}

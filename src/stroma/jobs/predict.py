@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from stroma.core.errors import DataError, StromaError
 from stroma.core.plain import Record
+from stroma.core.tasks import SEPARATOR
 from stroma.data.decode import DecodeError, quiet_pillow
 from stroma.data.listing import Pictures, pictures
 from stroma.data.scan import worker_count
@@ -33,18 +34,47 @@ class Said(Record):
     unlike: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Without `unlike` where the model cannot tell."""
-        fields = Record.to_json(self)
-        if self.unlike is None:
-            del fields["unlike"]
-        return fields
+        return _without_none(Record.to_json(self))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SaidSeveral(Record):
+    """The answer of a network for several classes: those above 0.5, and the probability of each."""
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: Mapping[str, float]
+    unlike: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One column a class, called p_<class>; the classes joined by `|`, as in tables."""
+        fields: dict[str, Any] = {"path": self.path, "classes": SEPARATOR.join(self.classes)}
+        fields |= {f"p_{name}": share for name, share in self.probabilities.items()}
+        return _without_none(fields | {"unlike": self.unlike})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SaidNumber(Record):
+    """The number that a network predicts for one photo."""
+
+    path: str
+    value: float
+    unlike: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return _without_none(Record.to_json(self))
+
+
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without `unlike` where the model cannot tell."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def predict(
     model: str | Path | Artefact,
     photos: str | Path | Sequence[str | Path] | Pictures,
     failed: Callable[[StromaError], None] | None = None,
-) -> Iterator[Said]:
+) -> Iterator[Said | SaidSeveral | SaidNumber]:
     """Answers, in the order of the photos, as they are computed: memory holds 32 photos at most.
 
     Args:
@@ -73,12 +103,28 @@ def predict(
                     raise pixels
                 else:
                     failed(pixels)
-            for row, answer in zip(good, artefact.predict(good.values())):
-                yield Said(
-                    path=found.names[row], predicted=answer.class_name,
-                    probability=answer.probability, runner_up=answer.runner_up,
-                    runner_up_probability=answer.runner_up_probability, unlike=answer.unlike,
-                )  # fmt: skip
+            yield from _said(artefact, [found.names[row] for row in good], list(good.values()))
+
+
+def _said(
+    artefact: Artefact, names: list[str], pictures: list[np.ndarray]
+) -> Iterator[Said | SaidSeveral | SaidNumber]:
+    if artefact.task == "several classes":
+        for name, several in zip(names, artefact.predict_several(pictures)):
+            yield SaidSeveral(
+                path=name, classes=several.classes, probabilities=several.probabilities,
+                unlike=several.unlike,
+            )  # fmt: skip
+    elif artefact.task == "number":
+        for name, number in zip(names, artefact.predict_number(pictures)):
+            yield SaidNumber(path=name, value=number.value, unlike=number.unlike)
+    else:
+        for name, answer in zip(names, artefact.predict(pictures)):
+            yield Said(
+                path=name, predicted=answer.class_name, probability=answer.probability,
+                runner_up=answer.runner_up, runner_up_probability=answer.runner_up_probability,
+                unlike=answer.unlike,
+            )  # fmt: skip
 
 
 def _picture(artefact: Artefact, found: Pictures, row: int) -> np.ndarray | StromaError:

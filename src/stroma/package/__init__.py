@@ -1,5 +1,5 @@
 """What ships: a network with its pictures' geometry and its class names in one file."""
 
-from stroma.package.artefact import Answer, Artefact
+from stroma.package.artefact import Answer, Artefact, NumberAnswer, SeveralAnswer
 
-__all__ = ["Artefact", "Answer"]
+__all__ = ["Artefact", "Answer", "SeveralAnswer", "NumberAnswer"]

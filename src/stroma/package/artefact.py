@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from stroma.core.axes import shape_text
-from stroma.core.checks import check_number
+from stroma.core.checks import check_choice, check_number
 from stroma.core.errors import ArgumentError, DataError, FileFormatError, GraphError, RunError
 from stroma.core.plain import Record
+from stroma.core.tasks import TASKS, Task
 from stroma.data import Decoder
 from stroma.data.decode import fit
 from stroma.models import Model  # also enters the classes that files of networks name
@@ -53,6 +54,29 @@ class Answer(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SeveralAnswer(Record):
+    """What a network for several classes says about one picture.
+
+    Args:
+        classes: Those above 0.5, the most probable first; there may be none.
+        probabilities: Of every class by itself: they need not add up to 1.
+        unlike: As in `Answer`.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: Mapping[str, float]
+    unlike: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumberAnswer(Record):
+    """The number that a network predicts for one picture; `unlike` as in `Answer`."""
+
+    value: float
+    unlike: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Facts(Record):
     """What the file holds beside the network; read back checked."""
 
@@ -64,10 +88,11 @@ class _Facts(Record):
     provenance: Mapping[str, Any]
     temperature: float = 1.0
     unlike: StoredUnlike | None = None
+    task: Task = "one class"
 
 
 class Artefact:
-    """A classifier that takes picture files: what `stroma train` leaves behind as `model.keras`.
+    """A network that takes picture files: what `stroma train` leaves behind as `model.keras`.
 
     The geometry (upright, RGB, shorter side scaled, centre cut out) is the decoder's, the very
     object that prepared the training pictures; the arithmetic (scale, mean, deviation) lies in
@@ -76,13 +101,16 @@ class Artefact:
 
     Args:
         model: Network from pixels 0 to 255, (B, H, W, C), to one number for each class, (B, K).
-        class_names: K names in the order of its outputs, K >= 2.
+        class_names: K names in the order of its outputs, K >= 2; of a number its one name.
         decoder: `data.decoder`; None: a plain one of the size of the network's input.
-        from_logits: Whether the outputs are logits, of which a softmax is then taken.
+        from_logits: Whether the outputs are logits, of which a softmax is then taken (a sigmoid
+            where the task is several classes).
         temperature: What logits are divided by, > 0, so that probabilities can be believed:
             `transfer.fit_temperature` on validation. A plain reader of the file does not see it.
         unlike: What tells photos unlike those of the training; its `layer` is one of the network.
         provenance: What is worth knowing later, as plain data: data, weights, figures, licence.
+        task: "one class" (`predict` answers), "several classes" (`predict_several`), "number"
+            (`predict_number`).
     Raises: ArgumentError: names, decoder, temperature or `unlike` do not fit the network.
     Example:
         >>> from stroma import layers, models
@@ -103,13 +131,19 @@ class Artefact:
         temperature: float = 1.0,
         unlike: Unlike | None = None,
         provenance: Mapping[str, Any] | None = None,
+        task: Task = "one class",
     ) -> None:
+        check_choice("task", task, TASKS, owner="Artefact")
         shape, outputs = model.input_shape, model.output_shape[-1]
-        if len(class_names) != outputs or len(class_names) < 2:
+        number = task == "number"
+        fits = outputs == 1 if number else len(class_names) > 1
+        if len(class_names) != outputs or not fits:
             raise ArgumentError(
                 f"Artefact: {len(class_names)} class names for {outputs} outputs",
                 where="Artefact(class_names=...)",
-                why="each output of the network is the probability of one class; two at least",
+                why="a number is one output, and has one name"
+                if number
+                else "each output of the network is the probability of one class; two at least",
                 fix="give the names in the order of the labels: data.class_names",
             )
         size = decoder.size if decoder else shape[1:3]
@@ -127,7 +161,7 @@ class Artefact:
         self.temperature = check_number(
             "temperature", temperature, owner="Artefact", minimum=0, exclusive=True
         )
-        self.unlike = unlike
+        self.unlike, self.task = unlike, task
         self._with_features = None if unlike is None else _with_features(model, unlike)
 
     def predict(self, images: Iterable[Picture]) -> list[Answer]:
@@ -137,6 +171,7 @@ class Artefact:
             images: Paths of picture files, their bytes, or uint8 arrays (H, W, 3) or, grey, (H, W).
         Raises: DataError: a file is no picture, or an array has another shape or dtype.
         """
+        self._check_task("one class")
         answers = []
         for row, unlike in self._judged(images, _BATCH):
             first, second = np.argsort(-row, kind="stable")[:2].tolist()
@@ -151,8 +186,45 @@ class Artefact:
             )
         return answers
 
+    def predict_several(self, images: Iterable[Picture]) -> list[SeveralAnswer]:
+        """The same of a network for several classes: all that it sees in each picture."""
+        self._check_task("several classes")
+        return [
+            SeveralAnswer(
+                classes=tuple(
+                    self.class_names[at]
+                    for at in np.argsort(-row, kind="stable").tolist()
+                    if row[at] > 0.5
+                ),
+                probabilities=dict(zip(self.class_names, row.tolist())),
+                unlike=unlike,
+            )
+            for row, unlike in self._judged(images, _BATCH)
+        ]
+
+    def predict_number(self, images: Iterable[Picture]) -> list[NumberAnswer]:
+        """The same of a network for a number."""
+        self._check_task("number")
+        return [
+            NumberAnswer(value=float(row[0]), unlike=unlike)
+            for row, unlike in self._judged(images, _BATCH)
+        ]
+
+    def _check_task(self, asked: Task) -> None:
+        methods = dict(zip(TASKS, ("predict", "predict_several", "predict_number")))
+        if self.task != asked:
+            raise ArgumentError(
+                f"this network predicts {self.task}, not {asked}",
+                where=f"Artefact.{methods[asked]}",
+                why="its answers have another form",
+                fix=f"artefact.{methods[self.task]}(images)",
+            )
+
     def probabilities(self, images: Iterable[Picture], *, batch_size: int = _BATCH) -> np.ndarray:
-        """(N, K) probabilities of the pictures, computed in float32, at the temperature."""
+        """(N, K) probabilities of the pictures, computed in float32, at the temperature.
+
+        Of a network for a number: (N, 1) numbers.
+        """
         rows = [row for row, _ in self._judged(images, batch_size)]
         return np.stack(rows) if rows else np.zeros((0, len(self.class_names)), np.float32)
 
@@ -190,8 +262,12 @@ class Artefact:
         else:
             outputs = self.model(x, training=False)
         outputs = outputs.float()
-        shares: np.ndarray = (outputs.softmax(-1) if self.from_logits else outputs).cpu().numpy()
-        return shares if self.temperature == 1 else tempered(shares, self.temperature), scores
+        if self.from_logits and self.task != "number":
+            outputs = outputs.softmax(-1) if self.task == "one class" else outputs.sigmoid()
+        shares: np.ndarray = outputs.cpu().numpy()
+        if self.temperature != 1 and self.task == "one class":
+            shares = tempered(shares, self.temperature)
+        return shares, scores
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write one `.keras` file with everything inside; to Keras it is a plain model."""
@@ -204,6 +280,7 @@ class Artefact:
             provenance=self.provenance,
             temperature=self.temperature,
             unlike=None if self.unlike is None else self.unlike.to_record(),
+            task=self.task,
         )
         return save_model(self.model, path, extra={_KEY: facts.to_json()})
 
@@ -228,6 +305,7 @@ class Artefact:
                 model, facts.class_names, decoder=_decoder(facts), from_logits=facts.from_logits,
                 temperature=facts.temperature, provenance=facts.provenance,
                 unlike=None if facts.unlike is None else Unlike.from_record(facts.unlike),
+                task=facts.task,
             )  # fmt: skip
         except (RunError, ArgumentError) as error:
             raise FileFormatError(
