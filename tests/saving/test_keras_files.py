@@ -669,3 +669,51 @@ def test_a_file_holds_the_slots_of_a_weight_thawed_since_the_last_step(tmp_path:
     model.layers[0].trainable = True
     model.save(tmp_path / "model.keras")
     assert len(saving.load_model(tmp_path / "model.keras").optimizer.variables) == 8
+
+
+@pytest.mark.parametrize(("name", "arguments"), OPTIMIZERS)
+def test_what_the_optimizer_knows_of_a_frozen_weight_comes_back(
+    name: str, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    from stroma import optimizers
+
+    model = compiled(getattr(optimizers, name)(learning_rate=0.003, **arguments))
+    losses_of(model, 3)
+    model.layers[1].trainable = model.layers[2].trainable = False
+    again = reloaded(model, tmp_path)
+    assert len(again.optimizer.slots) == len(model.optimizer.slots)
+    there = keras.models.load_model(tmp_path / "model.keras")  # Keras takes those that it asks for
+    model.reset_metrics()
+    expected = losses_of(model, 2)
+    assert losses_of(again, 2) == expected
+    np.testing.assert_allclose(losses_of(there, 2), expected, rtol=1e-4)
+    for one in (model, again):
+        one.unfreeze()
+        one.reset_metrics()
+    assert losses_of(again, 3) == losses_of(model, 3)
+
+
+def test_a_weight_that_began_later_keeps_its_age(tmp_path: Path) -> None:
+    model = compiled("adam")
+    model.layers[1].trainable = False
+    losses_of(model, 3)
+    model.layers[1].trainable = True
+    losses_of(model, 1)
+    again = reloaded(model, tmp_path)
+    model.reset_metrics()
+    assert losses_of(again, 3) == losses_of(model, 3)
+
+
+def test_a_keras_model_frozen_after_it_was_trained_keeps_its_slots(tmp_path: Path) -> None:
+    there = keras.Sequential(
+        [keras.layers.Input(TABLE), keras.layers.Dense(4), keras.layers.Dense(1)]
+    )
+    there.compile("adam", "mse")
+    x, y = numbers(8, *TABLE), numbers(8, 1)
+    there.train_on_batch(x, y)
+    there.layers[0].trainable = False
+    there.save(tmp_path / "theirs.keras")
+    back = models.load_model(tmp_path / "theirs.keras")
+    slots = [slot.value for slot in back.optimizer.slots]
+    for slot, expected in zip(slots, there.optimizer.variables[2:], strict=True):
+        torch.testing.assert_close(slot, expected.value.T if slot.ndim == 2 else expected.value)

@@ -126,13 +126,17 @@ class Optimizer(Configurable, ABC):
         """Whether the optimizer knows any parameter."""
         return bool(self._table.parameters)
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> None:
+    def build(self, parameters: Iterable[nn.Parameter], frozen_too: bool = False) -> None:
         """Make the slots of those parameters that are not known yet; the others keep theirs.
 
         Slots have the parameter's dtype, device and memory layout. Parameters that are frozen now
-        may be given: they are passed over, and have no slots before `requires_grad` is True.
+        may be given: they are passed over, and have no slots before `requires_grad` is True;
+        with `frozen_too` they have them at once, for what was trained before it was frozen.
         """
+        parameters = list(parameters)
         self._table.add(parameters, self._shared_slots() | self.slot_values())
+        if frozen_too:
+            self._table.make(self._table.index[parameter] for parameter in parameters)
         self._decayed = [self._is_decayed(parameter) for parameter in self.parameters]
 
     def _shared_slots(self) -> dict[str, float | None]:
@@ -156,9 +160,13 @@ class Optimizer(Configurable, ABC):
         """
         if not self.built:
             return []
+        return [slot for block in self.slot_blocks for slot in self._table.ordered(block)]
+
+    @property
+    def slot_blocks(self) -> list[tuple[str, ...]]:
+        """Names of the slots in the order of `slots`, those together that go together."""
         together, names = self.interleaved, [*self._shared_slots(), *self.slot_values()]
-        blocks = [together if n in together[:1] else (n,) for n in names if n not in together[1:]]
-        return [slot for block in blocks for slot in self._table.ordered(block)]
+        return [together if n in together[:1] else (n,) for n in names if n not in together[1:]]
 
     @property
     def variables(self) -> list[Tensor]:
@@ -448,8 +456,18 @@ class Optimizer(Configurable, ABC):
             self.learning_rate = rate.item()
 
     @torch.no_grad()
-    def load_slots(self, values: Sequence[Tensor], iterations: int) -> None:
-        """Take over what a Keras file holds: values in the order of `slots`, and the call count."""
+    def load_slots(
+        self, values: Sequence[Tensor], iterations: int, first: Sequence[int] | None = None
+    ) -> None:
+        """Take over what a file holds: values in the order of `slots`, and the call count.
+
+        Args:
+            values: The slots.
+            iterations: Calls so far.
+            first: For each of `parameters` the updates done before its first, -1: none yet. None:
+                all began at once; Keras keeps one count.
+        Raises: WeightsError: the values are not those of `slots`.
+        """
         slots = self.slots
         if [value.shape for value in values] != [slot.value.shape for slot in slots]:
             raise WeightsError(
@@ -461,9 +479,13 @@ class Optimizer(Configurable, ABC):
         for slot, value in zip(slots, values, strict=True):
             slot.value.copy_(value)
         self.calls = iterations
-        self._table.first = [0 if iterations else -1] * len(
-            self._table.first
-        )  # Keras keeps one count
+        one = [0 if iterations else -1] * len(self._table.first)
+        self._table.first = one if first is None else list(first)
+
+    @property
+    def first_iterations(self) -> dict[nn.Parameter, int]:
+        """For each parameter the updates done before its first one; -1: none yet."""
+        return dict(zip(self._table.parameters, self._table.first))
 
 
 registry: Registry[type[Optimizer]] = Registry("optimizer", "keras.optimizers")

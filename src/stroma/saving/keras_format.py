@@ -28,7 +28,7 @@ from stroma.saving.training_state import (
     compile_arguments,
     compile_config,
     load_optimizer,
-    optimizer_arrays,
+    optimizer_groups,
 )
 
 KERAS_VERSION = "3.15.1"  # whose format this is
@@ -61,7 +61,7 @@ def save_model(
     groups = arrays_of(model)
     if compiled is not None and (config := compile_config(compiled)) is not None:
         described["compile_config"] = config
-        groups["optimizer"] = (compiled.optimizer.name, optimizer_arrays(compiled.optimizer, model))
+        groups |= optimizer_groups(compiled.optimizer, model)
     metadata = {
         "keras_version": KERAS_VERSION,
         "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),

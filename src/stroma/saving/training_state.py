@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,8 @@ from stroma.core.config import Configurable
 from stroma.core.errors import FileFormatError, WeightsError
 from stroma.core.layer import Layer
 from stroma.core.registry import registries
-from stroma.core.weight import Weight
 from stroma.network.network import Network
-from stroma.optimizers import Optimizer, Slot
+from stroma.optimizers import Optimizer
 from stroma.saving.arrays import Order, as_array, ordered_layers
 from stroma.saving.hdf5 import StoredArrays
 from stroma.saving.vocabulary import REGISTERED, accepted, plain, registered_name, unknown
@@ -154,53 +153,66 @@ def _check_numbers(config: Any, limit: int, where: str) -> None:
             )
 
 
-# The optimizer's variables
+# The optimizer's variables. Those of the weights being trained lie where Keras looks for them, and
+# are as many as it expects. Those of weights that rest, frozen after they were trained, lie beside
+# them, where Keras does not look.
+
+_VARIABLES, _RESTING = "optimizer/vars", "optimizer/resting"
+_HEAD = 2  # arrays before the slots in the group of resting weights: which they are, and the ages
 
 
-def trainable_in_order(layer: Layer, order: Order = ordered_layers) -> list[nn.Parameter]:
-    """The weights being trained, in the order in which Keras hands them to its optimizer."""
-    found: dict[int, Weight] = {}
+def parameters_in_order(layer: Layer, order: Order = ordered_layers) -> list[nn.Parameter]:
+    """The weights that training changes if none is frozen, in the order of Keras' optimizer."""
+    found: dict[int, nn.Parameter] = {}
 
     def visit(layer: Layer) -> None:
         for weight in layer.own_weights():
-            if weight.requires_grad:
+            if weight.requires_grad or (weight.spec.trainable and weight.is_floating_point()):
                 found.setdefault(id(weight), weight)
         inner = order(layer) if isinstance(layer, Network) else layer.sublayers()
         for child in inner:
             visit(child)
 
     visit(layer)
-    rest = (p for p in layer.parameters() if p.requires_grad and id(p) not in found)
-    return [*found.values(), *rest]
+    return [*found.values(), *(p for p in layer.parameters() if id(p) not in found)]
 
 
-def optimizer_arrays(optimizer: Optimizer, network: Layer) -> list[np.ndarray]:
-    """Calls, learning rate (unless a schedule gives it), then the slots in Keras' order."""
-    arrays = [np.asarray(optimizer.calls, dtype=np.int32)]
+def optimizer_groups(
+    optimizer: Optimizer, network: Layer
+) -> dict[str, tuple[str, list[np.ndarray]]]:
+    """What the optimizer keeps, for `write_hdf5`.
+
+    For Keras: calls, learning rate (unless a schedule gives it), then the slots of the weights
+    being trained in Keras' order. Beside it, for stroma: which of the others have slots, how many
+    updates were done before the first of each weight, and those slots in the same order.
+    """
+    variables = [np.asarray(optimizer.calls, dtype=np.int32)]
     if not callable(optimizer._learning_rate):
-        arrays.append(np.asarray(optimizer.learning_rate, dtype=np.float32))
+        variables.append(np.asarray(optimizer.learning_rate, dtype=np.float32))
+    groups = {"optimizer": (optimizer.name, variables)}
+    if not optimizer.built:
+        return groups
     optimizer.build(optimizer.parameters)  # slots of what was thawed since the last step
-    slots, known = optimizer.slots, {id(parameter) for parameter in optimizer.parameters}
-    wanted = [p for p in trainable_in_order(network) if id(p) in known]
-    values = {(slot.name, id(slot.parameter)): slot for slot in slots}
-    for block in _blocks(slots):
-        for parameter in wanted:
-            arrays += [_slot_array(values[name, id(parameter)]) for name in block]
-    return arrays
+    slots = {(slot.name, id(slot.parameter)): slot for slot in optimizer.slots}
+    ages = optimizer.first_iterations
+    known = [(at, p) for at, p in enumerate(parameters_in_order(network)) if p in ages]
+    trained = [p for _, p in known if p.requires_grad]
+    with_slots = {parameter for _, parameter in slots}
+    resting = {at: p for at, p in known if not p.requires_grad and id(p) in with_slots}
 
+    def values(parameters: Iterable[nn.Parameter]) -> list[np.ndarray]:
+        parameters = list(parameters)
+        return [
+            as_array(_permuted(slots[name, id(parameter)].value, parameter))
+            for block in optimizer.slot_blocks
+            for parameter in parameters
+            for name in block
+        ]
 
-def _blocks(slots: Sequence[Slot]) -> list[list[str]]:
-    """Names of slots that go together, parameter by parameter: [["m", "v"]], or [["v"], ["u"]]."""
-    blocks: list[list[str]] = []
-    before = -2
-    for place, slot in enumerate(slots):
-        if slot.parameter is slots[0].parameter:
-            if place == before + 1:
-                blocks[-1].append(slot.name)
-            else:
-                blocks.append([slot.name])
-            before = place
-    return blocks
+    variables += values(trained)
+    head: list[list[int]] = [list(resting), [ages[p] for p in (*trained, *resting.values())]]
+    kept = [np.asarray(numbers, np.int64) for numbers in head] + values(resting.values())
+    return groups | {_RESTING: ("resting", kept)}
 
 
 def _permuted(value: Tensor, parameter: Tensor) -> Tensor:
@@ -208,45 +220,86 @@ def _permuted(value: Tensor, parameter: Tensor) -> Tensor:
     return value if permutation is None else value.permute(permutation)
 
 
-def _slot_array(slot: Slot) -> np.ndarray:
-    return as_array(_permuted(slot.value, slot.parameter))
-
-
 def load_optimizer(
     optimizer: Optimizer, network: Layer, stored: StoredArrays, order: Order = ordered_layers
 ) -> None:
     """Go on from the optimizer's variables in a file; a file without slots leaves it new.
 
+    Keras writes slots of all that it was built with: weights frozen since then have theirs too.
+
     Raises: WeightsError: the variables are not those of this optimizer on this network.
     """
-    paths = [path for path in stored if path.startswith("optimizer/vars/")]
-    values = [stored[f"optimizer/vars/{i}"] for i in range(len(paths)) if _has(stored, i)]
+    values, kept = (_numbered(stored, path) for path in (_VARIABLES, f"{_RESTING}/vars"))
     scheduled = callable(optimizer._learning_rate)
     slot_values = values[1 if scheduled else 2 :]
-    if not values or (not slot_values and int(values[0]) == 0):
+    if not values or (not slot_values and not kept and int(values[0]) == 0):
         return
-    optimizer.build(trainable_in_order(network, order))
-    slots = optimizer.slots
-    shapes = [tuple(_permuted(slot.value, slot.parameter).shape) for slot in slots]
-    if [tuple(value.shape) for value in slot_values] != shapes or values[0].shape != ():
+    every = parameters_in_order(network, order)
+    trained, resting, first = [p for p in every if p.requires_grad], [], None
+    if len(kept) >= _HEAD and _is_head(kept, len(trained), len(every)):
+        resting, first = [every[at] for at in kept[0]], kept[1].tolist()
+    elif _misfit(optimizer, trained, slot_values) and not kept:
+        trained = every
+    misfit = _misfit(optimizer, trained, slot_values) or values[0].shape != ()
+    if misfit or _misfit(optimizer, resting, kept[_HEAD:]):
         raise WeightsError(
             f"the file's optimizer has {len(slot_values)} slots that do not fit the "
-            f"{len(slots)} of {type(optimizer).__name__} on this network",
+            f"{len(_expected(optimizer, trained))} of {type(optimizer).__name__} on this network",
             where=stored.where,
             why="training could not go on where it stopped",
             fix="load_model(FILE, compile=False), then compile the model anew",
         )
-    tensors = []
-    for slot, value in zip(slots, slot_values):
-        tensor = torch.from_numpy(value)
-        permutation = getattr(getattr(slot.parameter, "spec", None), "permutation", None)
-        if permutation is not None:
-            tensor = tensor.permute([permutation.index(axis) for axis in range(tensor.dim())])
-        tensors.append(tensor)
-    optimizer.load_slots(tensors, int(values[0]))
+    optimizer.build([*trained, *resting], frozen_too=True)
+    found = dict(zip(_expected(optimizer, trained), slot_values))
+    found |= zip(_expected(optimizer, resting), kept[_HEAD:])
+    optimizer.load_slots(
+        [_as_kept(found[slot.name, slot.parameter], slot.parameter) for slot in optimizer.slots],
+        int(values[0]),
+        first,
+    )
+    optimizer.build(every)  # it knows what it never trained, too: that may be thawed
     if not scheduled and np.float32(optimizer.learning_rate) != np.float32(values[1]):
         optimizer.learning_rate = float(values[1])
 
 
-def _has(stored: StoredArrays, index: int) -> bool:
-    return f"optimizer/vars/{index}" in stored
+def _numbered(stored: StoredArrays, path: str) -> list[np.ndarray]:
+    """The arrays of a group in their order."""
+    found: list[np.ndarray] = []
+    while (key := f"{path}/{len(found)}") in stored:
+        found.append(stored[key])
+    return found
+
+
+def _is_head(kept: Sequence[np.ndarray], trained: int, every: int) -> bool:
+    places, ages = kept[:_HEAD]
+    return (
+        places.dtype == ages.dtype == np.int64
+        and places.ndim == ages.ndim == 1
+        and len(ages) == trained + len(places)
+        and len(set(places.tolist())) == len(places)
+        and all(0 <= place < every for place in places)
+    )
+
+
+def _expected(
+    optimizer: Optimizer, parameters: Sequence[nn.Parameter]
+) -> list[tuple[str, nn.Parameter]]:
+    """Which slots these parameters have, in the order of a file."""
+    blocks = optimizer.slot_blocks
+    return [(name, p) for block in blocks for p in parameters for name in block]
+
+
+def _misfit(
+    optimizer: Optimizer, parameters: Sequence[nn.Parameter], values: Sequence[np.ndarray]
+) -> bool:
+    shapes = [tuple(_permuted(p, p).shape) for _, p in _expected(optimizer, parameters)]
+    return [value.shape for value in values] != shapes
+
+
+def _as_kept(value: np.ndarray, parameter: nn.Parameter) -> Tensor:
+    """A file's slot with its axes in the parameter's own order."""
+    tensor = torch.from_numpy(value)
+    permutation = getattr(getattr(parameter, "spec", None), "permutation", None)
+    if permutation is None:
+        return tensor
+    return tensor.permute([permutation.index(axis) for axis in range(tensor.dim())])
