@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stroma.core.errors import DataError
+from stroma.transfer.inputs import as_features, as_labels, as_weights
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:
@@ -49,17 +52,26 @@ class Moments:
 
         A weight of 2 counts a sample twice; None: each counts once.
         """
-        x = np.asarray(features, np.float64)
-        w = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64)
+        x = as_features(features, owner="Moments.of").astype(np.float64)
+        y = as_labels(labels, len(x), classes, owner="Moments.of")
+        w = as_weights(weight, len(x), owner="Moments.of")
         count = float(w.sum())
         mean = w @ x / count if count else np.zeros(x.shape[1])
         centred = x - mean
-        members = np.eye(classes)[labels] * w[:, None]  # (N, K)
+        members = np.eye(classes)[y] * w[:, None]  # (N, K)
         scatter = centred.T @ (centred * w[:, None])
         return cls(count, mean, scatter, members.sum(0), x.T @ members)
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of the samples of both."""
+        """The moments of the samples of both. Raises: DataError: of other features or classes."""
+        if self.class_sums.shape != other.class_sums.shape:
+            ours, theirs = self.class_sums.shape, other.class_sums.shape
+            raise DataError(
+                f"Moments: {ours[0]} features of {ours[1]} classes, and {theirs[0]} of {theirs[1]}",
+                where="Moments.merge(other)",
+                why="both must be of the same features and the same classes",
+                fix="Moments.of(features, labels, classes) with the same layer and classes",
+            )
         count = self.count + other.count
         gap = other.mean - self.mean
         return Moments(

@@ -13,7 +13,7 @@ import numpy as np
 
 from stroma.core.checks import check_number
 from stroma.core.optional import require
-from stroma.transfer.heads.head import check_samples
+from stroma.transfer.inputs import as_samples
 
 _MOST_ROUNDS = 200
 
@@ -41,7 +41,7 @@ def log_maximum_evidence(features: Any, labels: Any, classes: int) -> float:
     Reference: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer
         Learning", algorithm 3; the fixed point: MacKay 1992. As there, features are not centred.
     """
-    x, y = check_samples(features, labels, classes, owner="log_maximum_evidence")
+    x, y = as_samples(features, labels, classes, owner="log_maximum_evidence")
     x = np.asarray(x, np.float64)
     left, singular, _ = np.linalg.svd(x, full_matrices=False)
     targets = np.eye(classes)[y][:, np.unique(y)]  # (N, K)
@@ -110,7 +110,7 @@ def h_score(features: Any, labels: Any, classes: int, *, shrinkage: float | None
         Transfer Learning"; shrinkage: Ibrahim et al. 2021, "Newer is not always better", eq. 5;
         Ledoit & Wolf 2004. All covariances here divide by N.
     """
-    x, y = check_samples(features, labels, classes, owner="h_score")
+    x, y = as_samples(features, labels, classes, owner="h_score")
     x = np.asarray(x, np.float64)
     centred = x - x.mean(0)
     if shrinkage is None:

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stroma.core.checks import check_choice
+from stroma.core.checks import check_choice, check_number
 from stroma.core.errors import ArgumentError
 from stroma.core.records_transfer import HeadScore as HeadScore
 from stroma.core.records_transfer import Lead as Lead
 from stroma.core.registry import Registry
 from stroma.transfer.heads.discriminant import LDAHead
 from stroma.transfer.heads.elastic_net import ElasticNetHead
-from stroma.transfer.heads.head import ClassWeight, Head, check_samples
+from stroma.transfer.heads.head import ClassWeight, Head
 from stroma.transfer.heads.logistic import LogisticHead
 from stroma.transfer.heads.neighbours import NeighboursHead
 from stroma.transfer.heads.projection import RandomProjectionHead
@@ -24,6 +24,7 @@ from stroma.transfer.heads.prototypes import CosineHead, NearestMeanHead
 from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import TARGETS, Target, difference, estimate
 from stroma.transfer.heads.svm import LinearSVMHead, RBFSVMHead
+from stroma.transfer.inputs import as_samples, as_tuple
 
 kinds: Registry[type[Head]] = Registry("head")
 for _kind in (
@@ -109,6 +110,7 @@ def choose_head(
         class_weight: "balanced", or a weight for each class; as in `Head`.
         sample_weight: (N,) how much each sample counts in fitting.
         most_work: What one head of "auto" may cost, in multiplications: 10^10 are about a second.
+            Ridge is tried in any case.
         seed: Of folds and random projections.
     Raises: ArgumentError: an unknown head. DataError: features and labels do not fit together.
     Example:
@@ -122,11 +124,14 @@ def choose_head(
     Reference: intervals as in `heads.scoring`: Wilson 1927; Agresti & Min 2005 for pairs.
     """
     check_choice("target", target, TARGETS, owner="choose_head")
-    x, y = check_samples(features, labels, classes, owner="choose_head")
+    check_number("most_work", most_work, owner="choose_head", minimum=0, exclusive=True)
+    x, y = as_samples(features, labels, classes, owner="choose_head")
+    auto = isinstance(heads, str) and heads == "auto"
     options: dict[str, Any] = {"class_weight": class_weight, "target": target, "seed": seed}
     rows, tried = [], []
     for head in _candidates(heads, options):
-        if heads == "auto" and (work := head.work(len(x), x.shape[1], classes)) > most_work:
+        work = head.work(len(x), x.shape[1], classes)
+        if auto and head.name != "ridge" and work > most_work:  # one has to be there
             skipped = _too_much(work / most_work, x.shape)
             rows.append(HeadScore(name=head.name, skipped=skipped))
             continue
@@ -145,7 +150,7 @@ def choose_head(
 def _candidates(wanted: Any, options: dict[str, Any]) -> list[Head]:
     if isinstance(wanted, str) and wanted == "auto":
         wanted = _AUTO
-    several = [wanted] if isinstance(wanted, (str, Head)) else list(wanted)
+    several: tuple[str | Head, ...] = as_tuple("heads", wanted, (Head, str), owner="choose_head")
     if not several:
         raise ArgumentError(
             "choose_head: no heads to compare",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -77,7 +77,8 @@ class LDAHead(Head):
         given = self.shrinkage
         self.chosen = given if isinstance(given, float) else 0.1
         self.setting = f"shrinkage {self.chosen:g}"
-        self.classes, self.sharpness = len(moments.class_counts), 1.0
+        self.classes, self.size = len(moments.class_counts), len(moments.mean)
+        self.sharpness = 1.0
         self._solution = _Classes.of(moments).solve(self.chosen)
         return self
 
@@ -152,8 +153,10 @@ class _Classes:
     def solve(self, shrinkage: float) -> Linear:
         moments = self.moments
         count, size = moments.count, len(moments.mean)
-        variances = (1 - shrinkage) * self.values + shrinkage * self.values.sum() / size
-        variances = np.maximum(variances / count, _SMALLEST_VARIANCE)
+        values = self.values / count
+        average = _average_variance(values.sum(), size)
+        variances = (1 - shrinkage) * values + shrinkage * average
+        variances = np.maximum(variances, _SMALLEST_VARIANCE)
         weight = self.means / variances  # (K, R)
         bias = np.log(moments.class_counts / count) - (weight * self.means).sum(1) / 2
         return Linear.of_standardised(self.axes @ weight.T, bias, moments.mean, moments.scale)
@@ -176,7 +179,7 @@ class _Classes:
         share, c = np.where(alone, 0, weight / rest), np.where(alone, 0, weight * before / rest)
         count = moments.count - weight
         trace = np.maximum(self.values.sum() - c * (d * d).sum(1), 0)
-        shrunk = shrinkage * trace / len(moments.mean)
+        shrunk = shrinkage * count * _average_variance(trace / count, len(moments.mean))
         inverse = (1 - shrinkage) * self.values + shrunk[:, None]  # (B, R)
         inverse = 1 / np.maximum(inverse, _SMALLEST_VARIANCE * count[:, None])
         xm, dm = (inverse * rows) @ means.T, (inverse * d) @ means.T  # (B, K) <x, m>, <d, m>
@@ -192,5 +195,12 @@ class _Classes:
         shares = np.tile(moments.class_counts, (len(y), 1))
         shares[own] = rest
         decision: np.ndarray = count[:, None] * quadratic + np.log(shares / count[:, None])
+        decision -= decision.max(1, keepdims=True)  # log posteriors: any constant will do
         decision[own] = np.where(alone, NEVER, decision[own])
         return decision
+
+
+def _average_variance(trace: Any, size: int) -> Any:
+    """The mean of variances; where classes have no spread, that of all samples together: 1."""
+    average = np.asarray(trace) / size
+    return np.where(average > _SMALLEST_VARIANCE, average, 1.0)

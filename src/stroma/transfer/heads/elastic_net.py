@@ -46,7 +46,7 @@ class ElasticNetHead(CrossValidatedHead):
 
     def __init__(
         self,
-        penalties: Sequence[float] = (0.1, 0.03, 0.01, 0.003),
+        penalties: float | Sequence[float] = (0.1, 0.03, 0.01, 0.003),
         mix: float = 0.5,
         *,
         class_weight: ClassWeight = None,

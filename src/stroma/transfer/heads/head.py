@@ -10,16 +10,18 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from stroma.core.checks import check_choice, check_int
-from stroma.core.errors import ArgumentError, DataError, RunError
+from stroma.core.checks import check_choice, check_int, check_number
+from stroma.core.errors import ArgumentError, ArgumentTypeError, DataError, RunError
 from stroma.core.layer import Layer
 from stroma.transfer.heads.scoring import TARGETS, Target, importance, stratified_folds
 from stroma.transfer.heads.solutions import NEVER, Solution
+from stroma.transfer.inputs import as_features, as_numbers, as_samples, as_weights
 
 How = Literal["leave-one-out", "5-fold"]
 ClassWeight = Literal["balanced"] | Mapping[int, float] | None
 _FOLDS = 5
 _ROWS = 1 << 14  # samples in one temporary
+_MOST_LOGIT = 1e5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Head(ABC):
     name: ClassVar[str]
     how: ClassVar[How]
     setting: str = ""  # what was chosen, in words
+    size: int  # D of the features that it was fitted on
     _solution: Solution | None = None
 
     def __init__(
@@ -97,19 +100,9 @@ class Head(ABC):
         seed: int = 0,
     ) -> None:
         owner = type(self).__name__
-        if isinstance(class_weight, Mapping):
-            if not all(weight > 0 for weight in class_weight.values()):
-                raise ArgumentError(
-                    f"{owner}: class_weight {dict(class_weight)} has a weight that is not above 0",
-                    where=f"{owner}(class_weight=...)",
-                    why="a class of no weight is not learnt",
-                    fix="leave its samples out instead",
-                )
-        else:
-            check_choice("class_weight", class_weight, ("balanced", None), owner=owner)
-        self.class_weight = class_weight
+        self.class_weight = _checked_class_weight(class_weight, owner)
         self.target = check_choice("target", target, TARGETS, owner=owner)
-        self.seed = seed
+        self.seed = check_int("seed", seed, owner=owner, minimum=0)
 
     def fit(
         self,
@@ -128,8 +121,8 @@ class Head(ABC):
         Raises: DataError: they do not fit together, or a feature is not finite.
         """
         owner = type(self).__name__
-        self.classes = check_int("classes", classes, owner=owner, minimum=2)
-        x, y = check_samples(features, labels, self.classes, owner=owner)
+        x, y = as_samples(features, labels, classes, owner=owner)
+        self.classes, self.size = int(classes), x.shape[1]
         weight = _weights(y, self.classes, self.class_weight, sample_weight, owner)
         samples = Samples(x, y, weight, self.classes, self.target, self.seed)
         counted, present = weight > 0, np.unique(y)
@@ -167,7 +160,8 @@ class Head(ABC):
 
     def decision(self, features: Any) -> np.ndarray:
         """(B, K) values; the largest is the answer. Their unit is the head's own."""
-        return self.solution.decision(np.asarray(features))
+        solution, owner = self.solution, type(self).__name__
+        return solution.decision(as_features(features, owner=owner, size=self.size))
 
     def predict(self, features: Any) -> np.ndarray:
         """(B,) class indices."""
@@ -193,9 +187,10 @@ class Head(ABC):
             sample_weight: (N,).
         """
         y = np.asarray(labels)
-        known = np.asarray(decision)[np.arange(len(y)), y] > NEVER / 2  # seen in some fold
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        self.sharpness = _sharpness(np.asarray(decision)[known], y[known], weight[known])
+        values = as_numbers(decision, "decision", owner=type(self).__name__)
+        known = values[np.arange(len(y)), y] > NEVER / 2  # seen in some fold
+        weight = as_weights(sample_weight, len(y), owner=type(self).__name__)
+        self.sharpness = _sharpness(values[known], y[known], weight[known])
         return self
 
     def _fresh(self) -> Self:
@@ -242,48 +237,6 @@ class CrossValidatedHead(Head):
         return back(self._path(samples, [self.chosen])[0]), decisions[best]
 
 
-def check_samples(
-    features: Any, labels: Any, classes: int, *, owner: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, D) and int64 labels (N,) that a head can be fitted on.
-
-    Raises: DataError: what is wrong with them.
-    """
-    x, y = np.asanyarray(features), np.asarray(labels)
-    if x.ndim != 2 or y.shape != (len(x),) or len(x) < 2 or y.dtype.kind not in "iu":
-        raise DataError(
-            f"{owner}: features {x.shape} and labels {y.shape} of {y.dtype} do not fit together",
-            where=f"{owner}.fit",
-            why="there must be two samples or more, a row of features and a class index for each",
-            fix="features (N, D), labels (N,) of whole numbers",
-        )
-    if y.min() < 0 or y.max() >= classes:
-        raise DataError(
-            f"{owner}: labels from {y.min()} to {y.max()} for {classes} classes",
-            where=f"{owner}.fit",
-            why=f"a label is the index of a class, 0 to {classes - 1}",
-            fix=f"classes={int(y.max()) + 1}, if the labels are right",
-        )
-    if y.min() == y.max():
-        raise DataError(
-            f"{owner}: all {len(y)} samples are of class {y[0]}",
-            where=f"{owner}.fit",
-            why="one class cannot be told from another",
-            fix="add samples of the other classes",
-        )
-    finite = np.concatenate(
-        [np.isfinite(x[start : start + _ROWS]).all(1) for start in range(0, len(x), _ROWS)]
-    )
-    if not finite.all():
-        raise DataError(
-            f"{owner}: {(~finite).sum()} of {len(x)} samples have features that are not finite",
-            where=f"{owner}.fit, the first in row {int(np.argmin(finite))}",
-            why="the base network overflowed, or its weights are damaged",
-            fix='precision="float32" for the features, or other weights',
-        )
-    return x, y.astype(np.int64)
-
-
 def softmax(values: np.ndarray) -> np.ndarray:
     """exp(v) / sum exp(v) along the last axis."""
     powers = np.exp(values - values.max(-1, keepdims=True))
@@ -291,22 +244,38 @@ def softmax(values: np.ndarray) -> np.ndarray:
     return result
 
 
+def _checked_class_weight(given: Any, owner: str) -> ClassWeight:
+    if given is None or isinstance(given, str):
+        return check_choice("class_weight", given, ("balanced", None), owner=owner)
+    if not isinstance(given, Mapping):
+        raise ArgumentTypeError(
+            f"{owner}: class_weight must be 'balanced', a dictionary or None, got {given!r}",
+            where=f"{owner}(class_weight=...)",
+            why="it says what each class counts, by its index",
+            fix=f"{owner}(class_weight={{0: 1.0, 1: 5.0}})",
+        )
+    for weight in given.values():  # a class of no weight is not learnt
+        check_number("class_weight", weight, owner=owner, minimum=0, exclusive=True)
+    return given
+
+
 def _weights(
     y: np.ndarray, classes: int, class_weight: ClassWeight, sample_weight: Any, owner: str
 ) -> np.ndarray:
     """(N,) the product of both weights, scaled to mean 1."""
-    weight = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, np.float64)
-    if weight.shape != y.shape or not np.isfinite(weight).all() or (weight < 0).any():
-        raise DataError(
-            f"{owner}: sample_weight {weight.shape} for {len(y)} samples",
-            where=f"{owner}.fit(sample_weight=...)",
-            why="each sample needs one finite weight, 0 or more",
-            fix="sample_weight=None",
-        )
+    weight = as_weights(sample_weight, len(y), owner=owner)
     if class_weight == "balanced":
-        weight /= np.maximum(np.bincount(y, weight, classes), 1e-300)[y]
+        weight = weight / np.maximum(np.bincount(y, weight, classes), 1e-300)[y]
     elif class_weight is not None:
-        weight *= np.array([class_weight.get(k, 1.0) for k in range(classes)])[y]
+        unknown = [k for k in class_weight if k not in range(classes)]
+        if unknown:
+            raise ArgumentError(
+                f"{owner}: class_weight names {unknown[0]!r}, no class of these {classes}",
+                where=f"{owner}(class_weight=...)",
+                why=f"its keys are class indices, 0 to {classes - 1}",
+                fix=f"{owner}(class_weight={{0: 2.0}})",
+            )
+        weight = weight * np.array([class_weight.get(k, 1.0) for k in range(classes)])[y]
     if np.unique(y[weight > 0]).size < np.unique(y).size:
         raise DataError(
             f"{owner}: a class has samples, but all of weight 0",
@@ -332,8 +301,14 @@ def _sharpness(decision: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float
     Its derivative, the mean of (expected value under softmax - value of the true class), only
     grows with the factor, so halving an interval finds its zero.
     """
-    unit = np.std(decision[decision > NEVER / 2]) or 1.0  # decisions of each head have their own
-    low, high = np.log(1e-3 / unit), np.log(1e2 / unit)  # where none is wrong, "certain" is enough
+    if not len(decision):  # one sample of each class: nobody is seen by a head that knows it
+        return 1.0
+    counted = decision[decision > NEVER / 2]
+    unit = np.std(counted) or 1.0  # decisions of each head have their own
+    # Where none is wrong, "certain" is enough; and float32, in which the head ships, rounds
+    # decisions at 1e-7 of the largest
+    most = min(1e2 / unit, _MOST_LOGIT / max(np.abs(counted).max(), 1e-300))
+    low, high = np.log(1e-5 * most), np.log(most)
     true = decision[np.arange(len(y)), y]
     for _ in range(40):
         middle = (low + high) / 2

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from stroma.core.checks import check_number
-from stroma.core.errors import ArgumentError
 from stroma.core.optional import require
 from stroma.transfer.heads.head import ClassWeight, CrossValidatedHead, Samples
 from stroma.transfer.heads.scoring import Target
 from stroma.transfer.heads.solutions import Linear, Solution
+from stroma.transfer.inputs import several_numbers
 
 _STEPS = 200  # where it has not converged by then, the score no longer moves
 # Relative gain below which it stops: float32 cannot tell smaller ones from rounding
@@ -46,7 +46,7 @@ class LogisticHead(CrossValidatedHead):
 
     def __init__(
         self,
-        penalties: Sequence[float] = (0.1, 0.01, 0.001),
+        penalties: float | Sequence[float] = (0.1, 0.01, 0.001),
         *,
         class_weight: ClassWeight = None,
         target: Target = "accuracy",
@@ -125,16 +125,10 @@ def principal_axes(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return transposed.T, lengths**2
 
 
-def check_penalties(values: Sequence[float], *, owner: str) -> tuple[float, ...]:
+def check_penalties(values: float | Sequence[float], *, owner: str) -> tuple[float, ...]:
     """The penalties from the largest, so the simplest solution, on."""
-    if not len(values):
-        raise ArgumentError(
-            f"{owner}: no penalties to try",
-            where=f"{owner}(penalties=[])",
-            why="the one that does best on samples left out is taken",
-            fix=f"{owner}(penalties=(0.1,))",
-        )
     checked = [
-        check_number("penalty", value, owner=owner, minimum=0, exclusive=True) for value in values
+        check_number("penalty", value, owner=owner, minimum=0, exclusive=True)
+        for value in several_numbers("penalties", values, owner=owner)
     ]
     return tuple(sorted(checked, reverse=True))

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from stroma.core.checks import check_positive_int
-from stroma.core.errors import ArgumentError
 from stroma.core.layer import Layer
 from stroma.layers import Input
 from stroma.models import Model
 from stroma.transfer.heads.head import ClassWeight, Head, Samples
 from stroma.transfer.heads.scoring import Target
 from stroma.transfer.heads.solutions import NEVER, Solution, dense, standardise
+from stroma.transfer.inputs import several_numbers
 
 _NUMBERS_AT_ONCE = 1 << 24  # distances in memory
 
@@ -46,21 +46,15 @@ class NeighboursHead(Head):
 
     def __init__(
         self,
-        neighbours: Sequence[int] = (20, 10, 5, 3, 1),
+        neighbours: int | Sequence[int] = (20, 10, 5, 3, 1),
         *,
         class_weight: ClassWeight = None,
         target: Target = "accuracy",
         seed: int = 0,
     ) -> None:
         super().__init__(class_weight=class_weight, target=target, seed=seed)
-        if not len(neighbours):
-            raise ArgumentError(
-                "NeighboursHead: no numbers to try",
-                where="NeighboursHead(neighbours=[])",
-                why="so many nearest samples vote on the answer",
-                fix="NeighboursHead(neighbours=(5,))",
-            )
-        checked = (check_positive_int("neighbours", k, owner="NeighboursHead") for k in neighbours)
+        given = several_numbers("neighbours", neighbours, owner="NeighboursHead")
+        checked = (check_positive_int("neighbours", k, owner="NeighboursHead") for k in given)
         self.neighbours = tuple(sorted(checked, reverse=True))  # more of them: the simpler answer
 
     def work(self, count: int, size: int, classes: int) -> float:
@@ -136,7 +130,7 @@ class Nearest:
         counted: Any = dense(self.members, zeros, None, "votes")((distances <= last).float())
         shares = counted / torch.sum(counted, -1, keepdim=True)
         return [
-            standardise(self.mean, self.scale, "head_scale"),
+            *standardise(self.mean, self.scale, "head_scale"),
             Model(inputs, shares, name="head_shares"),
             dense(sharpness * np.eye(len(zeros)), sharpness * self.bias, "softmax", "head"),
         ]

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stroma.core.checks import check_positive_int
+from stroma.core.errors import ArgumentError
 from stroma.core.layer import Layer
 from stroma.transfer.heads.head import ClassWeight, Head, Samples
 from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import Target
 from stroma.transfer.heads.solutions import Linear, Solution, dense
+
+_WIDEST = 1 << 16  # a Gram matrix of 34 GB
 
 
 class RandomProjectionHead(Head):
@@ -22,7 +25,7 @@ class RandomProjectionHead(Head):
     price is the square of `width`.
 
     Args:
-        width: Number M of random directions, >= 1.
+        width: Number M of random directions, 1 to 65,536.
         penalties: Of the ridge regression, as in `RidgeHead`.
         class_weight, target, seed: As in `Head`; P is drawn from the seed.
     Shape: `fit`: (N, D), (N,); `decision`, `probabilities`: (B, D) -> (B, K)
@@ -43,7 +46,7 @@ class RandomProjectionHead(Head):
     def __init__(
         self,
         width: int = 1024,
-        penalties: Sequence[float] | None = None,
+        penalties: float | Sequence[float] | None = None,
         *,
         class_weight: ClassWeight = None,
         target: Target = "accuracy",
@@ -51,8 +54,14 @@ class RandomProjectionHead(Head):
     ) -> None:
         super().__init__(class_weight=class_weight, target=target, seed=seed)
         self.width = check_positive_int("width", width, owner="RandomProjectionHead")
-        self.penalties = penalties
-        RidgeHead(penalties)  # checks them
+        if self.width > _WIDEST:
+            raise ArgumentError(
+                f"RandomProjectionHead: width {self.width:,} is beyond {_WIDEST:,}",
+                where="RandomProjectionHead(width=...)",
+                why="time and memory grow with its square",
+                fix="RandomProjectionHead(width=10_000)",
+            )
+        self.penalties = RidgeHead(penalties).penalties
 
     def work(self, count: int, size: int, classes: int) -> float:
         return 2.0 * count * size * self.width + RidgeHead().work(count, self.width, classes)

@@ -82,12 +82,13 @@ class CosineHead(Head):
         return 6.0 * count * size * classes
 
     def _solve(self, samples: Samples) -> tuple[Solution, np.ndarray]:
-        mean, _ = samples.moments_of_features()
+        mean, scale = samples.moments_of_features()
+        size = np.full_like(mean, np.sqrt((scale**2).mean()))
         y, weight = samples.y, samples.weight
-        unit = _unit(samples.x - mean)
+        unit = _unit((samples.x - mean) / size)
         members = np.eye(samples.classes)[y] * weight[:, None]
         sums = members.T @ unit  # (K, D)
-        found = CosineSolution(mean, _unit(sums), np.zeros(samples.classes))
+        found = CosineSolution(mean, size, _unit(sums), np.zeros(samples.classes))
         held_out = unit @ found.prototypes.T
         own = sums[y] - weight[:, None] * unit
         alone = members.sum(0)[y] - weight <= 1e-9 * weight
@@ -101,22 +102,24 @@ class CosineSolution:
 
     Args:
         mean: (D,).
+        scale: (D,) the same for all: it turns no angle, but keeps lengths near 1.
         prototypes: (K, D) of length 1.
         bias: (K,) 0, or NEVER for a class that had no samples.
     """
 
     mean: np.ndarray
+    scale: np.ndarray
     prototypes: np.ndarray
     bias: np.ndarray
 
     def decision(self, x: np.ndarray) -> np.ndarray:
-        unit = _unit(np.asarray(x, np.float64) - self.mean)
+        unit = _unit((np.asarray(x, np.float64) - self.mean) / self.scale)
         values: np.ndarray = unit @ self.prototypes.T + self.bias
         return values
 
     def layers(self, sharpness: float) -> list[Layer]:
         return [
-            standardise(self.mean, np.ones_like(self.mean), "head_centre"),
+            *standardise(self.mean, self.scale, "head_centre"),
             _unit_length(len(self.mean)),
             dense(sharpness * self.prototypes.T, sharpness * self.bias, "softmax", "head"),
         ]
@@ -124,7 +127,7 @@ class CosineSolution:
     def spread(self, present: np.ndarray, classes: int) -> CosineSolution:
         prototypes, bias = np.zeros((classes, len(self.mean))), np.full(classes, NEVER)
         prototypes[present], bias[present] = self.prototypes, self.bias
-        return CosineSolution(self.mean, prototypes, bias)
+        return CosineSolution(self.mean, self.scale, prototypes, bias)
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

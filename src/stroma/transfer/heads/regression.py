@@ -9,11 +9,16 @@ from typing import Self
 
 import numpy as np
 
-from stroma.core.checks import check_number
 from stroma.core.errors import DataError, RunError
 from stroma.core.layer import Layer
-from stroma.transfer.heads.ridge import RELATIVE_PENALTIES, RidgeSystem, row_chunks
+from stroma.transfer.heads.ridge import (
+    RELATIVE_PENALTIES,
+    RidgeSystem,
+    ridge_penalties,
+    row_chunks,
+)
 from stroma.transfer.heads.solutions import Linear, dense
+from stroma.transfer.inputs import as_features, as_numbers
 from stroma.transfer.moments import Moments
 
 
@@ -53,10 +58,8 @@ class RidgeRegression:
         deviations over all samples, also for the predictions that leave one out.
     """
 
-    def __init__(self, penalties: Sequence[float] | None = None) -> None:
-        for penalty in penalties if penalties is not None else ():
-            check_number("penalty", penalty, owner="RidgeRegression", minimum=0, exclusive=True)
-        self.penalties = penalties
+    def __init__(self, penalties: float | Sequence[float] | None = None) -> None:
+        self.penalties = None if penalties is None else ridge_penalties(penalties, type(self))
         self._solution: Linear | None = None
 
     def fit(
@@ -123,7 +126,9 @@ class RidgeRegression:
 
     def predict(self, features: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
         """(B, K) predicted targets."""
-        return self.linear.decision(np.asarray(features))
+        linear = self.linear
+        x = as_features(features, owner=type(self).__name__, size=len(linear.weight))
+        return linear.decision(x)
 
     def as_layers(self) -> list[Layer]:
         """Features -> predictions, as layers that ship."""
@@ -231,20 +236,20 @@ def _cross_entropy(logits: np.ndarray, target: np.ndarray) -> float:
 
 
 def _checked(features: object, targets: object) -> tuple[np.ndarray, np.ndarray]:
-    x, t = np.asarray(features), np.asarray(targets, np.float64)
+    x = as_features(features, owner="RidgeRegression")
+    t = as_numbers(targets, "targets", owner="RidgeRegression").astype(np.float64)
     t = t[:, None] if t.ndim == 1 else t
-    if x.ndim != 2 or t.ndim != 2 or len(x) != len(t) or len(x) < 2:
+    if t.ndim != 2 or len(x) != len(t) or len(x) < 2:
         raise DataError(
             f"features {x.shape} and targets {t.shape} do not fit together",
             where="fit(features, targets)",
             why="each of two samples or more has D features and K targets",
             fix="features (N, D), targets (N,) or (N, K)",
         )
-    for name, values in (("features", x), ("targets", t)):
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
-            raise DataError(
-                f"{name} hold NaN or infinity, first in row {row}", where=f"fit({name})",
-                why="one such number spoils every weight", fix="leave the row out, or mend it",
-            )  # fmt: skip
+    if not np.isfinite(t).all():
+        row = int(np.flatnonzero(~np.isfinite(t).all(1))[0])
+        raise DataError(
+            f"targets hold NaN or infinity, first in row {row}", where="fit(targets)",
+            why="one such number spoils every weight", fix="leave the row out, or mend it",
+        )  # fmt: skip
     return x, t

@@ -10,10 +10,10 @@ from typing import Self
 import numpy as np
 
 from stroma.core.checks import check_number
-from stroma.core.errors import ArgumentError
 from stroma.transfer.heads.head import ClassWeight, Head, Samples
 from stroma.transfer.heads.scoring import Target
 from stroma.transfer.heads.solutions import Linear, Solution
+from stroma.transfer.inputs import several_numbers
 from stroma.transfer.moments import Moments
 
 # Penalties per sample: features are standardised, so 1 weighs as much as one more average sample
@@ -71,24 +71,14 @@ class RidgeHead(Head):
 
     def __init__(
         self,
-        penalties: Sequence[float] | None = None,
+        penalties: float | Sequence[float] | None = None,
         *,
         class_weight: ClassWeight = None,
         target: Target = "accuracy",
         seed: int = 0,
     ) -> None:
         super().__init__(class_weight=class_weight, target=target, seed=seed)
-        self.penalties = penalties
-        if penalties is not None:
-            for penalty in penalties:
-                check_number("penalty", penalty, owner="RidgeHead", minimum=0, exclusive=True)
-            if not len(penalties):
-                raise ArgumentError(
-                    "RidgeHead: no penalties to try",
-                    where="RidgeHead(penalties=[])",
-                    why="the one with the best leave-one-out accuracy is taken",
-                    fix="RidgeHead(penalties=None) tries a range that suits the data",
-                )
+        self.penalties = None if penalties is None else ridge_penalties(penalties, type(self))
 
     def fit_moments(self, moments: Moments) -> Self:
         """Solve from sums alone: samples that fit no memory, or lie on several machines.
@@ -110,7 +100,8 @@ class RidgeHead(Head):
         system = RidgeSystem.of_moments(moments)
         penalties = self._penalties(moments.count)
         chosen = float(penalties[np.argmin(system.generalised_errors(penalties))])
-        self.classes, self.sharpness = len(moments.class_counts), 1.0
+        self.classes, self.size = len(moments.class_counts), len(moments.mean)
+        self.sharpness = 1.0
         self.setting = f"penalty {chosen:g}"
         self._solution = system.solve(chosen)
         return self
@@ -283,6 +274,15 @@ class _Goal:
         for at in row_chunks(len(x), x.shape[1]):
             cross += ((x[at] - moments.mean) * weight[at, None]).T @ (targets[at] - mean)
         return cls(cross, mean)
+
+
+def ridge_penalties(values: float | Sequence[float], owner: type) -> tuple[float, ...]:
+    """The penalties to try, in the order given."""
+    given = several_numbers("penalties", values, owner=owner.__name__)
+    return tuple(
+        check_number("penalty", value, owner=owner.__name__, minimum=0, exclusive=True)
+        for value in given
+    )
 
 
 def plus_minus_one(y: np.ndarray, classes: int) -> np.ndarray:

@@ -11,10 +11,11 @@ from typing import Protocol
 import numpy as np
 
 from stroma.core.layer import Layer
-from stroma.layers import Dense, Normalization
+from stroma.layers import Dense, Normalization, Rescaling
 
 # Decision value of a class that was not there to learn from: in float32 its probability is 0
 NEVER = -1e6
+_SMALLEST_SCALE = 1e-6  # ten times what `Normalization` takes for no variation
 
 
 class Solution(Protocol):
@@ -73,8 +74,22 @@ def dense(weight: np.ndarray, bias: np.ndarray, activation: str | None, name: st
     return layer
 
 
-def standardise(mean: np.ndarray, scale: np.ndarray, name: str) -> Normalization:
-    """A built `Normalization` layer: (x - mean) / scale."""
+def standardise(mean: np.ndarray, scale: np.ndarray, name: str) -> list[Layer]:
+    """Built layers for (x - mean) / scale.
+
+    `Normalization` holds squares, so scales beyond float32's root are first brought near 1, by
+    powers of two: that changes no other bit.
+    """
+    if scale.min() > _SMALLEST_SCALE and scale.max() < 1 / _SMALLEST_SCALE:
+        return [_normalization(mean, scale, name)]
+    unit = 2.0 ** -np.clip(np.round(np.log2(scale)), -120, 120)
+    return [
+        Rescaling(unit.tolist(), name=f"{name}_unit"),
+        _normalization(mean * unit, scale * unit, name),
+    ]
+
+
+def _normalization(mean: np.ndarray, scale: np.ndarray, name: str) -> Normalization:
     layer = Normalization(name=name)
     layer.build((None, len(mean)))
     layer.built = True

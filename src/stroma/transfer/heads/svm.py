@@ -48,7 +48,7 @@ class LinearSVMHead(CrossValidatedHead):
 
     def __init__(
         self,
-        penalties: Sequence[float] = (0.1, 0.01),
+        penalties: float | Sequence[float] = (0.1, 0.01),
         *,
         class_weight: ClassWeight = None,
         target: Target = "accuracy",
@@ -234,7 +234,7 @@ class Radial:
         kernel = torch.exp(distances * -self.gamma)
         pairs = dense(self.pairs, self.pair_bias, None, "pairs")(kernel)
         return [
-            standardise(self.mean, self.scale, "head_scale"),
+            *standardise(self.mean, self.scale, "head_scale"),
             Model(inputs, torch.clamp(pairs, -1.0, 1.0), name="head_pairs"),
             dense(sharpness * self.votes, sharpness * self.bias, "softmax", "head"),
         ]
