@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stroma.core.axes import shape_text
 from stroma.core.checks import check_positive_int, check_tuple
-from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.errors import ArgumentError
 from stroma.explain.explanation import FACTS, Explanation
 from stroma.explain.subject import (
     Layout,
@@ -19,6 +18,7 @@ from stroma.explain.subject import (
     Subject,
     Target,
     as_array,
+    as_colour,
     choose_class,
 )
 
@@ -50,7 +50,8 @@ def integrated_gradients(
             default, 0, is black for pixels and the mean colour for normalised ones.
         steps: Points of the quadrature, >= 1.
         class_names: Names in the order of the outputs.
-        preprocessing: Applied to the picture (and the baseline) first.
+        preprocessing: Applied to the picture (and the baseline) first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> map (H, W), signed
     Raises: GraphError: no gradient reaches the pixels. ShapeError: the baseline does not fit.
@@ -67,7 +68,7 @@ def integrated_gradients(
     steps = check_positive_int("steps", steps, owner="integrated_gradients")
     subject = Subject(model, preprocessing, layout)
     x = subject.picture(image)
-    start = _baseline(baseline, x)
+    start = as_colour("baseline", baseline, x, "integrated_gradients(baseline=...)")
     with subject.inference(gradients=False):
         answer = subject.run(x)
         index, name = choose_class(target, answer, class_names)
@@ -123,9 +124,11 @@ def occlusion(
         target: Class by index or name; None: the most probable.
         patch: (height, width) of the cover, pixels, >= 1; None: an eighth of the sides.
         stride: Step between patches, 1 to `patch`; None: half of it.
-        fill: What covers: "mean" (of the picture, by channel), a number, or one for each channel.
+        fill: What covers: "mean" (of the picture, by channel), a number, one for each channel, or
+            a picture that shows through.
         class_names: Names in the order of the outputs.
-        preprocessing: Applied to each covered picture.
+        preprocessing: Applied to each covered picture. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> map (H, W), signed
     Raises: ArgumentError: a patch larger than the picture, or steps that leave gaps.
@@ -141,7 +144,8 @@ def occlusion(
     x = subject.picture(image)
     size = int(x.shape[1]), int(x.shape[2])
     cover, step = _patch_and_stride(patch, stride, size)
-    colour = x.mean((0, 1, 2)) if fill == "mean" else torch.as_tensor(fill).to(x)
+    fill = x.mean((0, 1, 2)) if isinstance(fill, str) and fill == "mean" else fill
+    pixels = as_colour("cover", fill, x, "occlusion(fill=...)")[0]
     corners = [
         (top, left)
         for top in _starts(size[0], cover[0], step[0])
@@ -157,7 +161,8 @@ def occlusion(
             some = corners[first : first + _AT_ONCE]
             covered = x.repeat(len(some), 1, 1, 1)
             for number, (top, left) in enumerate(some):
-                covered[number, top : top + cover[0], left : left + cover[1]] = colour
+                spot = slice(top, top + cover[0]), slice(left, left + cover[1])
+                covered[number][spot] = pixels[spot]
             scores = subject.run(covered).score(index).tolist()
             for (top, left), found in zip(some, scores):
                 falls[top : top + cover[0], left : left + cover[1]] += score - found
@@ -168,20 +173,6 @@ def occlusion(
         image=as_array(x[0]),
         details={"score": score, "patch_height": cover[0], "patch_width": cover[1]},
     )  # fmt: skip
-
-
-def _baseline(given: Any, x: Tensor) -> Tensor:
-    value = torch.as_tensor(given).to(x)
-    try:
-        return value.expand_as(x).clone()
-    except RuntimeError:
-        raise ShapeError(
-            f"the baseline is {shape_text(tuple(value.shape))}, the picture "
-            f"{shape_text(tuple(x.shape[1:]))}",
-            where="integrated_gradients(baseline=...)",
-            why="each pixel goes from its baseline to its own value",
-            fix="a number, one for each channel, or a picture of the same size",
-        ) from None
 
 
 def _patch_and_stride(

@@ -40,11 +40,13 @@ def gradcam(
 
     Args:
         model: Any network or `nn.Module` that gives one score for each class.
-        image: The picture as the model takes it, (H, W, C) or (1, H, W, C), array or tensor.
+        image: The picture, (H, W, C) or (1, H, W, C), array or tensor, or the path of one: as
+            `preprocessing` takes it, else as the model does.
         target: Class by index, or by name where `class_names` is given; None: the most probable.
         layer: Path of a layer with a spatial map; None: the last one (named in the result).
         class_names: Names in the order of the outputs.
-        preprocessing: Applied to the picture first, such as `model.preprocessing`.
+        preprocessing: Applied to the picture first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> map (h, w) of the layer's size
     Raises: GraphError: no layer has a map, or no gradient reaches it. ArgumentError: no such
@@ -82,7 +84,8 @@ def gradcam_plus_plus(
         target: Class by index or name; None: the most probable.
         layer: Path of a layer with a spatial map; None: the last one.
         class_names: Names in the order of the outputs.
-        preprocessing: Applied to the picture first.
+        preprocessing: Applied to the picture first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> map (h, w) of the layer's size
     Raises: as `gradcam`.
@@ -118,7 +121,8 @@ def hires_cam(
         target: Class by index or name; None: the most probable.
         layer: Path of a layer with a spatial map; None: the last one.
         class_names: Names in the order of the outputs.
-        preprocessing: Applied to the picture first.
+        preprocessing: Applied to the picture first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> map (h, w) of the layer's size
     Raises: as `gradcam`.

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from stroma.core.axes import shape_text
@@ -14,7 +13,7 @@ from stroma.core.checks import check_positive_int
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer
 from stroma.core.plain import Record
-from stroma.explain.subject import Layout, Preprocess, Subject
+from stroma.explain.subject import Layout, Preprocess, Subject, as_numbers
 from stroma.explain.watch import run_watched
 
 
@@ -122,7 +121,8 @@ def shift_response(
         model: Any network or `nn.Module`.
         images: (N, H, W, C) as the model takes them, N >= 2.
         shift: Pixels, >= 1 and below the sides.
-        preprocessing: Applied to the pictures first.
+        preprocessing: Applied to the pictures first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Returns: A row for each layer call with a map or a vector, in order of execution.
     Raises: ShapeError: fewer than two pictures. ArgumentError: a shift as long as a side.
@@ -138,7 +138,7 @@ def shift_response(
     """
     shift = check_positive_int("shift", shift, owner="shift_response")
     subject = Subject(model, preprocessing, layout)
-    x = torch.as_tensor(images)
+    x = as_numbers(images, "shift_response(images)")
     if x.ndim != 4 or len(x) < 2:
         raise ShapeError(
             f"pictures are (N, height, width, channels), N >= 2, got {shape_text(tuple(x.shape))}",
@@ -153,7 +153,7 @@ def shift_response(
             why="a circular shift by a whole side changes nothing",
             fix=f"shift={max(min(x.shape[1:3]) // 8, 1)}",
         )
-    x = x.detach().to(subject.device, torch.float32)
+    x = subject.pictures(x)
     before = run_watched(subject, x)
     after = run_watched(subject, x.roll((shift, shift), (1, 2)))
     strides: dict[int, int] = {int(x.shape[1]): 1}

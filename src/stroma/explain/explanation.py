@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from stroma.core.checks import check_number
 from stroma.explain import picture
 from stroma.explain.picture import Bar
 
@@ -110,7 +111,10 @@ class Explanation:
         return float((np.searchsorted(mass.cumsum(), mass.sum() / 2) + 1) / mass.size)
 
     def centre(self) -> tuple[float, float]:
-        """(x, y) of the centre of what speaks for the class, pixels from the left and the top."""
+        """(x, y) of the centre of what speaks for the class, pixels from the left and the top.
+
+        Both NaN when nothing speaks for it: `where` says so in words.
+        """
         mass = self.resized().clip(min=0).astype(np.float64)
         if not mass.sum() > 0:
             return float("nan"), float("nan")
@@ -137,6 +141,7 @@ class Explanation:
         Args:
             opacity: Of the map's colours, 0 to 1.
         """
+        check_number("opacity", opacity, owner="overlay", minimum=0, maximum=1)
         return picture.overlay(self.image, self.resized(), self._bar(), opacity)
 
     def picture(self, *, opacity: float = 0.6, side: int = 320) -> Image.Image:

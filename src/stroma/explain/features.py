@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -82,7 +81,8 @@ def feature_maps(
         model: Any network or `nn.Module`.
         image: The picture as the model takes it, (H, W, C) or (1, H, W, C).
         layer: Path of a layer; None: the last one with a spatial map.
-        preprocessing: Applied to the picture first.
+        preprocessing: Applied to the picture first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> maps (h, w, channels of the layer)
     Raises: ArgumentError: no such layer, or it gives no map.
@@ -272,7 +272,8 @@ def top_images(
         layer: Path of a layer with a map or a vector for each picture.
         channel: Which of its channels (or units), from 0.
         count: Pictures kept, >= 1.
-        preprocessing: Applied to the pictures first.
+        preprocessing: Applied to the pictures first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Raises: ArgumentError: no such layer or channel.
     Example:
@@ -290,7 +291,7 @@ def top_images(
     best: list[tuple[float, int, tuple[int, int], np.ndarray]] = []  # a heap, the weakest first
     path, size, start = "", (1, 1), 0
     for batch in as_batches(images, batch_size=32).epoch(0):
-        x = _pictures(batch.x, subject)
+        x = _pictures(batch.x, subject, start)
         if not path:
             path = named_layer(subject, run_watched(subject, x[:1]), layer).path
         with subject.inference(gradients=False), catching(subject, path, cut=True) as outputs:
@@ -336,7 +337,7 @@ def channel_values(output: Tensor, channel: int, path: str) -> Tensor:
     return values if values.ndim == 3 else values[:, None, None]
 
 
-def _pictures(x: Any, subject: Subject) -> Tensor:
+def _pictures(x: Any, subject: Subject, first: int) -> Tensor:
     if not isinstance(x, Tensor) or x.ndim != 4:
         given = shape_text(tuple(x.shape)) if isinstance(x, Tensor) else type(x).__name__
         raise ShapeError(
@@ -345,4 +346,4 @@ def _pictures(x: Any, subject: Subject) -> Tensor:
             why="each is shown to the model",
             fix="grey pictures: images[..., None]; one: images[None]",
         )
-    return x.to(subject.device, torch.float32)
+    return subject.pictures(x, first)

@@ -92,7 +92,8 @@ def maximise_activation(
         jitter: Largest shift, pixels, >= 0.
         highest: Value of a white pixel as `preprocessing`, else the model, takes it.
         seed: Of the first picture and of the shifts.
-        preprocessing: Applied to the picture (0 to `highest`) first.
+        preprocessing: Applied to the picture (0 to `highest`) first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: -> image (*size, channels)
     Raises: ArgumentError: no such layer or channel. GraphError: no gradient reaches the pixels.

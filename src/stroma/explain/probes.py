@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from stroma.core.checks import check_number, check_positive_int
-from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.errors import ArgumentError, DataError, ShapeError, WeightsError
 from stroma.core.optional import require
 from stroma.core.plain import Record
-from stroma.explain.subject import Layout, Preprocess, Subject
+from stroma.explain.subject import Layout, Preprocess, Subject, as_numbers
 from stroma.explain.watch import Seen, channels_last, named_layer, run_watched
 
 _AT_ONCE = 64  # pictures
@@ -68,7 +68,8 @@ def linear_probes(
         grid: Places along each side that a map is averaged to, >= 1.
         held_out: Share of the pictures that is scored, in (0, 1).
         seed: Of the split and of the shuffling.
-        preprocessing: Applied to the pictures first.
+        preprocessing: Applied to the pictures first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Returns: A probe for each layer, in order of execution.
     Raises: ShapeError: pictures and labels that do not match. ArgumentError: no such layer.
@@ -86,7 +87,7 @@ def linear_probes(
     """
     grid = check_positive_int("grid", grid, owner="linear_probes")
     check_number("held_out", held_out, owner="linear_probes", minimum=0, maximum=1, exclusive=True)
-    x, y = torch.as_tensor(images), np.asarray(labels)
+    x, y = as_numbers(images, "linear_probes(images)"), np.asarray(labels)
     if x.ndim != 4 or y.shape != (len(x),):
         raise ShapeError(
             f"pictures of shape {tuple(x.shape)} and labels of shape {y.shape}",
@@ -96,9 +97,9 @@ def linear_probes(
         )
     subject = Subject(model, preprocessing, layout)
     control = Subject(shuffled(model, seed=seed), preprocessing, layout)
-    first = run_watched(subject, x[:1].to(subject.device, torch.float32))
-    chosen = _chosen(subject, first, layers)
+    layers = [layers] if isinstance(layers, str) else layers
     split = _split(y, held_out, seed)
+    chosen = _chosen(subject, run_watched(subject, subject.pictures(x[:1])), layers)
     found = [_scores(one, x, y, chosen, grid, split) for one in (subject, control)]
     return [
         Probe(layer=path, features=size, accuracy=ours, shuffled=theirs)
@@ -125,6 +126,7 @@ def shuffled(model: nn.Module, layers: Sequence[str] | None = None, *, seed: int
     Reference: Adebayo et al. 2018, "Sanity checks for saliency maps": a map that does not change
         with the weights explains nothing.
     """
+    layers = [layers] if isinstance(layers, str) else layers
     twin = copy.deepcopy(model)
     modules = dict(twin.named_modules())
     if unknown := [path for path in layers or () if path not in modules]:
@@ -170,6 +172,13 @@ def _chosen(subject: Subject, calls: list[Seen], names: Sequence[str] | None) ->
 def _split(labels: np.ndarray, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.random.default_rng(seed).permutation(len(labels))
     cut = round(len(labels) * held_out)
+    if not cut or len(np.unique(labels[order[cut:]])) < 2:
+        raise DataError(
+            f"{len(labels)} pictures of {len(np.unique(labels))} classes cannot be probed",
+            where=f"linear_probes(images, labels, held_out={held_out})",
+            why="a classifier is fitted on some, of two classes or more, and scored on the others",
+            fix="give pictures of at least two classes, some dozen of each",
+        )
     return order[cut:], order[:cut]
 
 
@@ -184,7 +193,7 @@ def _scores(
     """(numbers for each picture, accuracy) of each layer."""
     parts: dict[str, list[np.ndarray]] = {path: [] for path in paths}
     for start in range(0, len(x), _AT_ONCE):
-        some = x[start : start + _AT_ONCE].to(subject.device, torch.float32)
+        some = subject.pictures(x[start : start + _AT_ONCE], start)
         last = {call.path: call for call in run_watched(subject, some)}
         for path in paths:
             parts[path].append(_features(last[path].output, grid))
@@ -193,6 +202,13 @@ def _scores(
     found = []
     for path in paths:
         rows = np.concatenate(parts[path])
+        if not np.isfinite(rows).all():
+            raise WeightsError(
+                f"layer {path!r} gives NaN or infinity",
+                where=f"linear_probes, picture {int(np.isfinite(rows).all(1).argmin())}",
+                why="no classifier can be fitted on what is no number",
+                fix="load weights that are whole, or look at how the pictures are prepared",
+            )
         mean, deviation = rows[fit].mean(0), rows[fit].std(0)
         rows = (rows - mean) / np.where(deviation > 0, deviation, 1)
         probe = linear.LogisticRegression(max_iter=2000).fit(rows[fit], y[fit])

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from stroma.core.errors import ArgumentError
+from stroma.core.checks import check_int
+from stroma.core.errors import ArgumentError, ArgumentTypeError
 from stroma.explain import picture
 from stroma.explain.subject import Layout, Preprocess, Subject, as_array, noise
 from stroma.explain.watch import catching, spatial_layer
@@ -97,7 +98,8 @@ def receptive_field_on(
         image: The picture as the model takes it, (H, W, C) or (1, H, W, C).
         layer: Path of a layer with a spatial map; None: the last one.
         place: (row, column) in its map, from 0; None: the middle.
-        preprocessing: Applied to the picture first.
+        preprocessing: Applied to the picture first. None: the model's own
+            (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Raises: ArgumentError: no such layer or place. GraphError: no gradient reaches the pixels.
     Example:
@@ -113,7 +115,7 @@ def receptive_field_on(
     x = subject.picture(image)
     seen = spatial_layer(subject, x, layer)
     size = int(seen.output.shape[1]), int(seen.output.shape[2])
-    row, column = place or (size[0] // 2, size[1] // 2)
+    row, column = _place(place) if place is not None else (size[0] // 2, size[1] // 2)
     if not (0 <= row < size[0] and 0 <= column < size[1]):
         raise ArgumentError(
             f"place {(row, column)} lies outside the map of {seen.path!r}",
@@ -137,6 +139,18 @@ def receptive_field_on(
         declared=_declared(model, seen.path), layer=seen.path, place=(row, column), map_size=size,
         image=as_array(x[0]),
     )  # fmt: skip
+
+
+def _place(place: Any) -> tuple[int, int]:
+    if isinstance(place, (tuple, list)) and len(place) == 2:
+        row, column = (check_int("place", at, owner="receptive_field_on") for at in place)
+        return row, column
+    raise ArgumentTypeError(
+        f"place is {place!r:.60}, not (row, column)",
+        where="receptive_field_on(place=...)",
+        why="a place in a map is two numbers, counted from 0",
+        fix="receptive_field_on(..., place=(0, 0)); None: the middle",
+    )
 
 
 def _declared(model: nn.Module, path: str) -> tuple[int, ...] | None:
