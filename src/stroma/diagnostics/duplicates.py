@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from stroma.core.checks import check_number
+from stroma.core.errors import ArgumentTypeError, DataError
 from stroma.core.records_audit import DuplicatePair as DuplicatePair
 from stroma.core.records_audit import NearDuplicates as NearDuplicates
 from stroma.data import Part
@@ -47,6 +48,7 @@ def near_duplicates(
     which similarity chance alone would reach (`chance_threshold`). A pair whose perceptual hashes
     also agree (<= 5 of 64 bits) need only exceed the 90 % quantile of the second neighbours.
 
+    Rows that are equal are pairs whatever the others are, each with the next one like it.
     Photos of one burst or scene are found too: for a split they are as good as copies.
 
     Args:
@@ -76,21 +78,23 @@ def near_duplicates(
     count = len(x)
     y = None if labels is None else checked_labels(labels, count, owner="near_duplicates")
     names, sides = named(paths, count, "paths"), named(parts, count, "parts")
-    if count < 3:  # no second neighbour to learn from
-        return NearDuplicates(count=count, threshold=_MOST)
-    z = _whitened(x)
-    similarity, neighbour = _nearest(z)
-    threshold = _threshold(similarity, expected_by_chance)
-    rows, places = np.nonzero(similarity >= threshold)
-    found = np.stack([rows, neighbour[rows, places]], 1)
-    if hashes is not None:
-        close = candidate_pairs(np.asarray(hashes, np.uint64))
-        alike = np.einsum("nd,nd->n", z[close[:, 0]], z[close[:, 1]]) >= np.quantile(
-            similarity[:, 1], 0.9
-        )
-        found = np.concatenate([found, close[alike]])
+    hashes = None if hashes is None else _checked_hashes(hashes, count)
+    z, threshold, found = x, _MOST, _equal_rows(x)
+    if count > 2:  # else there is no second neighbour to learn from
+        z = _whitened(x)
+        similarity, neighbour = _nearest(z)
+        threshold = _threshold(similarity, expected_by_chance)
+        rows, places = np.nonzero(similarity >= threshold)
+        found = np.concatenate([found, np.stack([rows, neighbour[rows, places]], 1)])
+        if hashes is not None:
+            close = candidate_pairs(hashes)
+            alike = np.einsum("nd,nd->n", z[close[:, 0]], z[close[:, 1]]) >= np.quantile(
+                similarity[:, 1], 0.9
+            )
+            found = np.concatenate([found, close[alike]])
     found = np.unique(np.sort(found, axis=1), axis=0)
     score = np.einsum("nd,nd->n", z[found[:, 0]], z[found[:, 1]])
+    score[(x[found[:, 0]] == x[found[:, 1]]).all(1)] = 1  # where all are alike, none has a length
     apart = (
         None if hashes is None else bit_count(hashes[found[:, 0]] ^ hashes[found[:, 1]]).tolist()
     )
@@ -113,13 +117,42 @@ def picture_hashes(part: Part) -> np.ndarray:
     """The 64-bit perceptual hash of each picture of a part, in one reading.
 
     Shape: -> (N,) uint64
+    Raises: ArgumentTypeError: it is no part.
     """
+    if not isinstance(part, Part):
+        raise ArgumentTypeError(
+            f"{type(part).__name__} is no part of a data set",
+            where="picture_hashes(part)",
+            why="the pictures themselves are read, in the order of the part",
+            fix='picture_hashes(data.images("photos").train)',
+        )
     found = [
         perceptual_hash(pixels)
         for batch in part.batches(64, shuffle=False).epoch(0)
         for pixels in batch.x.numpy()
     ]
     return np.array(found, np.uint64)
+
+
+def _checked_hashes(hashes: Any, count: int) -> np.ndarray:
+    """(N,) uint64."""
+    found = np.asarray(hashes)
+    if found.shape != (count,) or found.dtype.kind not in "iu":
+        raise DataError(
+            f"near_duplicates: hashes {found.shape} of {found.dtype} do not fit {count:,} photos",
+            where="near_duplicates(hashes=...)",
+            why="each photo has one hash of 64 bits",
+            fix="hashes=picture_hashes(part), of all parts together, in the features' order",
+        )
+    return found.astype(np.uint64)
+
+
+def _equal_rows(x: np.ndarray) -> np.ndarray:
+    """(P, 2) positions of rows that are equal, each with the next one of its kind."""
+    _, kind = np.unique(x, axis=0, return_inverse=True)
+    order = np.argsort(kind.ravel(), kind="stable")
+    same = np.diff(kind.ravel()[order]) == 0
+    return np.stack([order[:-1][same], order[1:][same]], 1)
 
 
 def _whitened(x: np.ndarray) -> np.ndarray:
