@@ -152,7 +152,7 @@ def filters(model: nn.Module, layer: str | None = None) -> Filters:
         model: Any network or `nn.Module` that has seen data once.
         layer: Path of a layer with kernels over two axes.
     Shape: -> kernels (kernel height, kernel width, channels in, filters)
-    Raises: ArgumentError: no such layer. GraphError: the model has no convolution.
+    Raises: ArgumentError: no such layer. GraphError: the model has no convolution, or is not built.
     Example:
         >>> from stroma import zoo
         >>> filters(zoo.small_cnn()).kernels.shape
@@ -172,6 +172,13 @@ def filters(model: nn.Module, layer: str | None = None) -> Filters:
         }
     else:
         named = dict(list(modules.items())[:1])
+    if not modules and isinstance(model, Layer) and not model.built:
+        raise GraphError(
+            f"{type(model).__name__} is not built: its layers have no weights yet",
+            where="filters(model)",
+            why="the kernels' shape follows from that of the pictures",
+            fix="call it once on data, or give Input((height, width, channels)) first",
+        )
     if not named:
         what = f"there is no convolution {layer!r}" if layer else "there is no convolution"
         raise (ArgumentError if modules else GraphError)(

@@ -9,6 +9,7 @@ from torch import Tensor
 from stroma import activations, constraints, initializers, regularizers
 from stroma.core.axes import Shape
 from stroma.core.checks import check_positive_int, check_tuple
+from stroma.core.errors import ShapeError
 from stroma.core.layer import BaseOptions, Layer
 from stroma.core.weight import Weight
 from stroma.functional.layout import from_channels_first, to_channels_first
@@ -84,7 +85,15 @@ class BaseDepthwiseConv2D(Layer):
             check_window_fits(
                 shape, self.kernel_size, self.dilation_rate, self.data_format, owner=owner
             )
-        return shape[-1 if self.data_format == "channels_last" else 1]
+        channels = shape[-1 if self.data_format == "channels_last" else 1]
+        if channels == 0:
+            raise ShapeError(
+                f"{owner}: the input {tuple(shape)} has no channels",
+                where=f"layer {self.name!r}",
+                why="each channel has a kernel of its own",
+                fix=f"give 1 channel or more, in the order of data_format={self.data_format!r}",
+            )
+        return channels
 
     def _depthwise_kernels(self, channels: int | None, name: str) -> Weight:
         return self.add_weight(

@@ -37,6 +37,14 @@ class _Dropping(Layer):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
             return inputs
+        if not isinstance(inputs, Tensor) or not inputs.dtype.is_floating_point:
+            given = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
+            raise ArgumentTypeError(
+                f"{type(self).__name__} takes one tensor of floating-point numbers, got {given}",
+                where=f"layer {self.name!r}",
+                why="what is kept is divided by 1 - rate",
+                fix="tensor.float(); of several tensors each has a layer of its own",
+            )
         if self.rate == 1:
             return torch.zeros_like(inputs)
         shape = self._noise_shape(inputs)

@@ -61,7 +61,9 @@ def freeze(network: Network, until: str | None = None) -> None:
     """Freeze the layers that run before `until`; without it, all of them.
 
     A layer that is shared with what comes after is frozen too: what reaches `until` then never
-    changes. Layers from `until` on stay as they are.
+    changes. Layers from `until` on stay as they are, and so do weights that a class of yours makes
+    for itself (`self.add_weight` in a `Model`): they have no place in the running order.
+    `freeze(network)` reaches them.
 
     Args:
         network: The network; layers inside nested networks are reached.
