@@ -124,6 +124,16 @@ def test_layers_that_keras_has_not(name: str, tmp_path: Path) -> None:
     back = reloaded(mine, tmp_path)
     same(ours(back, x), ours(mine, x))
     assert back.layers[0].get_config() == mine.layers[0].get_config()
+    with pytest.raises(Exception, match=f"Could not .*{name}") as error:
+        keras.models.load_model(tmp_path / "model.keras")
+    assert "'module': 'stroma'" in str(error.value)
+
+
+def test_stroma_says_itself_which_layers_keras_has_not() -> None:
+    from stroma.layers.registry import OWN, layers_registry
+
+    assert {name for name in layers_registry.canonical() if not hasattr(keras.layers, name)} == OWN
+    assert set(OURS) == OWN
 
 
 @pytest.mark.parametrize("name", MERGES)

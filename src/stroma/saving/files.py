@@ -10,7 +10,7 @@ import stat
 from os import PathLike
 from pathlib import Path
 
-from stroma.core.errors import FileFormatError
+from stroma.core.errors import ArgumentTypeError, FileFormatError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -26,6 +26,13 @@ def regular_file(path: str | PathLike[str]) -> Path:
     Raises:
         FileFormatError: it is missing, empty, not readable, a folder, a pipe or a device.
     """
+    if not isinstance(path, (str, PathLike)):
+        raise ArgumentTypeError(
+            f"{path!r:.60} is no path of a file",
+            where="weights=..., or the path that is read",
+            why="weights are read from a file",
+            fix='weights="FILE.safetensors"; None for none',
+        )
     path = Path(path).expanduser()
     try:
         found = path.stat()

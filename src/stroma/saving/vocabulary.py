@@ -17,7 +17,7 @@ from stroma.core.config import serialise
 from stroma.core.errors import FileFormatError, GraphError, did_you_mean
 from stroma.core.layer import BaseOptions, LayerOptions
 from stroma.core.registry import Registry, registries
-from stroma.layers.registry import layers_registry
+from stroma.layers.registry import OWN, layers_registry
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def describe(thing: Any) -> dict[str, Any]:
         module: str | None = "keras" if name == "Sequential" else "keras.src.models.functional"
         full_name = None if name == "Sequential" else name
     elif layers_registry.name_of(cls):
-        module, full_name = layers_registry.keras_module, None
+        module, full_name = "stroma" if name in OWN else layers_registry.keras_module, None
     else:
         module, full_name = None, registered_name(cls)
     config = plain(thing.get_config(), cls if module else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -35,6 +36,10 @@ _FOREIGN = {  # what it is, and what to do about it
         "an HDF5 file (Keras weights), which names its weights layer by layer",
         "build the Keras variant (stroma.applications) and call model.load_weights(FILE)",
     ),
+    "keras": (
+        "a whole Keras model, not weights alone",
+        "model = models.load_model(FILE); its weights alone: model.save_weights(...)",
+    ),
     "pickle": (
         "a pickle that torch.save did not write: a program, not weights",
         "save the weights with safetensors or torch.save(model.state_dict(), FILE)",
@@ -46,11 +51,15 @@ _FOREIGN = {  # what it is, and what to do about it
         "safetensors and PyTorch's .pth, .pt, .th, .bin can be read",
     ),
 }
-# One architecture, two networks with other strides, biases and names: a name only one of them has
+# One architecture, two networks with other strides, padding and names: what only torchvision's has,
+# and what only Keras' has
 _VARIANTS = {
-    "layer1.0.conv1.weight": ("torchvision's variant", "stroma.zoo"),
-    "conv2_block1_1_conv.weight": ("Keras' variant", "stroma.applications"),
+    "ResNet": ("layer1.0.conv1.weight", "conv2_block1_3_conv.weight"),
+    "MobileNetV2": ("features.1.conv.0.0.weight", "bn_Conv1.weight"),
+    "EfficientNet": ("features.1.0.block.0.0.weight", "stem_conv.weight"),
+    "DenseNet": ("features.conv0.weight", "pool2_bn.weight"),
 }
+_WHOSE = (("torchvision's variant", "stroma.zoo"), ("Keras' variant", "stroma.applications"))
 _SHOWN = 5
 
 
@@ -74,6 +83,8 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     """
     path = regular_file(path)
     kind = sniff(path)
+    if kind == "zip" and _is_keras(path):
+        kind = "keras"
     if kind in _READERS:
         return _READERS[kind](path)
     what, fix = _FOREIGN[kind]
@@ -83,6 +94,15 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
         why="the content decides what a file is, not its name",
         fix=fix,
     )
+
+
+def _is_keras(path: Path) -> bool:
+    """Whether a zip holds a network's description, as a `.keras` file does."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"config.json", "metadata.json"} <= set(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False  # the reader says what is wrong with it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,16 +217,17 @@ def _first(names: Iterable[str]) -> str:
 def _check_variant(
     targets: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str
 ) -> None:
-    network = next((variant for mark, variant in _VARIANTS.items() if mark in targets), None)
-    file = next((variant for mark, variant in _VARIANTS.items() if mark in weights), None)
-    if network and file and network != file:
-        raise WeightsError(
-            f"these weights belong to {file[0]} of the ResNet, the network is {network[0]}",
-            where=source,
-            why="the two differ in strides, convolution biases and BatchNorm epsilon, so one's"
-            " weights are wrong in the other even where shapes agree",
-            fix=f"build the network from {file[1]}",
-        )
+    for family, marks in _VARIANTS.items():
+        network, file = ([mark in names for mark in marks] for names in (targets, weights))
+        if sorted(network) == sorted(file) == [False, True] and network != file:
+            (whose, room), (own, _) = _WHOSE[file.index(True)], _WHOSE[network.index(True)]
+            raise WeightsError(
+                f"these weights belong to {whose} of the {family}, the network is {own}",
+                where=source,
+                why="the two differ in strides or padding, biases or BatchNorm epsilon, so one's"
+                " weights are wrong in the other even where shapes agree",
+                fix=f"build the network from {room}",
+            )
 
 
 def _warn_not_finite(weights: Mapping[str, Tensor], source: str) -> None:

@@ -141,9 +141,9 @@ def resolve_weights(
     if isinstance(weights, str) and weights.startswith(PREFIX):
         path = hub_weights(weights)
         return replace(_given(architecture, path), place="in the Hugging Face cache")
-    if weights in PURPOSES:
+    if isinstance(weights, str) and weights in PURPOSES:
         purpose, weights = weights, architecture
-    entries = [] if isinstance(weights, PathLike) else _entries(architecture, weights)
+    entries = _entries(architecture, weights) if isinstance(weights, str) else []
     if not entries:
         return _given(architecture, weights)
     entries = _in_order(entries, purpose)
