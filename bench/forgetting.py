@@ -73,7 +73,7 @@ def arms(old: Part, epochs: int, seed: int) -> dict[str, Callable[[Model, ImageD
 
         def run(base: Model, data: ImageData) -> Finetuned:
             extra = [] if make is None else [make(base.get_layer("linear"))]
-            return finetune(base, data, layer="avgpool", penalties=extra, **settings)
+            return finetune(base, data, layer="avgpool", penalties=extra, in_place=True, **settings)
 
         return run
 

@@ -22,7 +22,7 @@ _NAMES = {  # public name -> the module that defines it
     "Model": "stroma.models",
     "Sequential": "stroma.models",
     "fit": "stroma.models",
-    "finetune": "stroma.transfer",
+    **dict.fromkeys(("finetune", "features", "choose_head"), "stroma.transfer"),
     **dict.fromkeys(("constant", "zeros", "ones", "shape", "one_hot"), "stroma.ops"),
     "rank": "stroma",  # below
     "set_random_seed": "stroma.core.seeds",

@@ -50,7 +50,7 @@ def test_the_boundary_cache_changes_nothing_but_the_work():
         base = staged()
         below = state(base)
         result = finetune(base, DATA, until="layer3", cache=cache, epochs=2, average=False,
-                          precision="float32")  # fmt: skip
+                          precision="float32", in_place=True)  # fmt: skip
         assert result.cached is cache
         for key, value in base.state_dict().items():
             if not key.startswith("layer3"):
@@ -71,7 +71,8 @@ def test_stages_move_at_their_rates():
         base = staged()
         before = state(base)
         finetune(base, DATA, epochs=1, batch_size=1000, optimizer=SGD(), learning_rate=0.01,
-                 rate_decay=decay, warmup=0, average=False, precision="float32")  # fmt: skip
+                 rate_decay=decay, warmup=0, average=False, precision="float32",
+                 in_place=True)  # fmt: skip
         moved[decay] = {k: v - before[k] for k, v in base.state_dict().items() if "conv" in k}
     for name, factor in (("layer1", 0.125), ("layer2.a", 0.25), ("layer3", 0.5)):
         key = f"{name}.conv.weight"
@@ -99,7 +100,9 @@ def test_gradual_thawing_begins_at_the_top_and_normalization_rests():
     base = staged()
     watch = Watch(base)
     statistics = {k: v for k, v in state(base).items() if ".bn." in k}
-    finetune(base, DATA, epochs=4, gradual=True, warmup=0, average=False, callbacks=[watch])
+    finetune(
+        base, DATA, epochs=4, gradual=True, warmup=0, average=False, callbacks=watch, in_place=True
+    )
     assert watch.moved == [set(), {"layer3"}, {"layer3", "layer2"}, {"layer3", "layer2", "layer1"}]
     for key, value in statistics.items():
         assert torch.equal(value, base.state_dict()[key])
@@ -108,13 +111,15 @@ def test_gradual_thawing_begins_at_the_top_and_normalization_rests():
 def test_normalization_learns_when_it_is_asked_to():
     base = staged()
     before = state(base)
-    finetune(base, DATA, epochs=1, batch_normalization=True, average=False)
+    finetune(base, DATA, epochs=1, batch_normalization=True, average=False, in_place=True)
     assert not torch.equal(before["layer1.bn.running_mean"], state(base)["layer1.bn.running_mean"])
 
 
 def test_a_model_with_its_own_head_is_tuned_as_it_is(tmp_path):
     model = staged(head=10)  # logits
-    result = finetune(model, DATA, head="own", epochs=4, learning_rate=1e-2, rate_decay=1.0)
+    result = finetune(
+        model, DATA, head="own", epochs=4, learning_rate=1e-2, rate_decay=1.0, in_place=True
+    )
     assert result.model is model and result.validation.value > result.start.value + 0.2
     result.model.save(tmp_path / "own.keras")
     x = torch.from_numpy(DATA.validation.images()).float()

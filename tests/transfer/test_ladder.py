@@ -36,7 +36,13 @@ def test_without_a_budget_the_base_stays_as_it_is():
 
 
 def test_with_time_it_is_tuned_and_the_best_rung_ships():
-    result = stroma.transfer(staged(), DATA, budget=100, epochs=15)
+    base = staged()
+    before = {key: value.clone() for key, value in base.state_dict().items()}
+    result = stroma.transfer(base, DATA, budget=100, epochs=15)
+    assert all(torch.equal(value, before[key]) for key, value in base.state_dict().items())
+    assert all(layer.trainable for layer in base.layers)  # a copy was tuned
+    kept = result.model.state_dict()
+    assert all(torch.equal(v, kept[k]) for k, v in result.extractor.state_dict().items())
     names = [rung.name for rung in result.rungs]
     assert names == ["features + ridge", "tuned from base.layer3.conv on", "tuned whole"]
     values = [rung.score.value for rung in result.rungs]

@@ -86,7 +86,7 @@ def test_record_is_exact_and_checked():
 def test_refusals():
     with pytest.raises(DataError, match="held-out features"):
         Unlike.fit(np.ones((3, 2)), np.ones((3, 4)))
-    with pytest.raises(DataError, match="not all finite"):
+    with pytest.raises(DataError, match="row 0 are not finite"):
         Unlike.fit(np.full((3, 2), np.nan), np.ones((3, 2)))
     with pytest.raises(DataError, match="another network"):
         Unlike([[1.0, 0.0]], [0.1]).score(np.ones((2, 3)))

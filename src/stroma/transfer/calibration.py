@@ -13,6 +13,7 @@ from stroma.core.records_transfer import Calibration as Calibration
 from stroma.core.records_transfer import RefusalRow as RefusalRow
 from stroma.core.records_transfer import ReliabilityRow as ReliabilityRow
 from stroma.core.scores import Interval
+from stroma.transfer.inputs import as_numbers, several_numbers
 
 Binning = Literal["mass", "width"]
 
@@ -151,7 +152,7 @@ def reliability(
     """
     check_positive_int("bins", bins, owner="reliability")
     check_choice("binning", binning, ("mass", "width"), owner="reliability")
-    p, y = _checked(probabilities, labels)
+    p, y = _checked(probabilities, labels, probable=True)
     confidence, right = p.max(1), p.argmax(1) == y
     if binning == "mass":
         edges = np.quantile(confidence, np.arange(1, bins) / bins)
@@ -173,7 +174,7 @@ def reliability(
 
 
 def refuse_below(
-    probabilities: Any, labels: Any, thresholds: Sequence[float] = _THRESHOLDS
+    probabilities: Any, labels: Any, thresholds: float | Sequence[float] = _THRESHOLDS
 ) -> tuple[RefusalRow, ...]:
     """For each threshold: how many photos are still answered, and how many of those are wrong.
 
@@ -191,10 +192,10 @@ def refuse_below(
 
     Reference: Chow 1970, "On optimum recognition error and reject tradeoff".
     """
-    p, y = _checked(probabilities, labels)
+    p, y = _checked(probabilities, labels, probable=True)
     confidence, wrong = p.max(1), p.argmax(1) != y
     rows = []
-    for threshold in thresholds:
+    for threshold in several_numbers("thresholds", thresholds, owner="refuse_below"):
         check_number("threshold", threshold, owner="refuse_below", minimum=0, maximum=1)
         accepted = confidence >= threshold
         count, errors = int(accepted.sum()), int(wrong[accepted].sum())
@@ -217,8 +218,10 @@ def _log_softmax(z: np.ndarray) -> np.ndarray:
     return result
 
 
-def _checked(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    z, y = np.asarray(scores, np.float64), np.asarray(labels)
+def _checked(scores: Any, labels: Any, *, probable: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (N, K), rows of probabilities where they have to be, and labels (N,)."""
+    z = as_numbers(scores, "scores", owner="calibration").astype(np.float64)
+    y = as_numbers(labels, "labels", owner="calibration")
     fits = z.ndim == 2 and z.shape[1] >= 2 and len(z) and y.shape == (len(z),)
     if not fits or y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= z.shape[1]:
         raise DataError(
@@ -234,5 +237,13 @@ def _checked(scores: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
             where=f"calibration, the first in row {int(np.argmin(np.isfinite(z).all(1)))}",
             why="the network overflowed, or its weights are damaged",
             fix="compute the scores in float32, or look for NaN in the weights",
+        )
+    if probable and ((z < 0).any() or (np.abs(z.sum(1) - 1) > 1e-3).any()):
+        row = int(((z < 0).any(1) | (np.abs(z.sum(1) - 1) > 1e-3)).argmax())
+        raise DataError(
+            f"the scores of row {row} are no probabilities: they sum to {z[row].sum():.4g}",
+            where=f"calibration, the first in row {row}",
+            why="confidence is the probability of the class that is named",
+            fix="softmax of the logits; calibrate(logits, labels) takes logits as they are",
         )
     return z, y.astype(np.int64)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stroma.core.checks import check_positive_int
+from stroma.core.checks import check_int, check_positive_int
 from stroma.core.errors import ArgumentError
 from stroma.core.layer import Layer
 from stroma.core.preprocessing import Preprocessing
@@ -34,6 +35,7 @@ from stroma.network.network import Network
 from stroma.training.fitting import choose_device
 from stroma.training.precision import choose_precision
 from stroma.transfer.compose import feature_extractor
+from stroma.transfer.inputs import as_base, as_part, as_tuple, check_pictures
 
 _PROBES = 8  # photos that are computed again before a cache is believed
 
@@ -50,7 +52,7 @@ def features(
     device: str = "auto",
     cache: bool = True,
     views: int = 1,
-    augment: Sequence[Layer] | None = None,
+    augment: Layer | Sequence[Layer] | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
@@ -73,33 +75,57 @@ def features(
         views: How often each picture is seen: once as it is, then changed by `augment`. Views of
             a picture are no new pictures: leave-one-out of a head fitted on all of them is too
             good, since the other views stay. Fit on their mean, or judge on validation.
-        augment: Layers that change pictures (B, H, W, C) from 0 to 255; None: mirrored half of the
-            time, and moved by up to a tenth.
+        augment: Layer or layers that change pictures (B, H, W, C) from 0 to 255; None: mirrored
+            half of the time, and moved by up to a tenth.
         seed: Of the changes. The same seed, batch size and machine give the same views.
         progress: Called with (done, total) pictures, each counted once for each view.
     Shape: -> (N, D) float32; with views=V above 1: (V, N, D)
-    Raises: ArgumentError: views below 1, or augment with nothing to do.
+    Raises: ArgumentError: views below 1, or augment with nothing to do. ArgumentTypeError: `base`
+        is no network, or `part` no part. ShapeError: pictures of another size or other channels.
     """
+    as_base(base, owner="features")
+    as_part(part, owner="features")
+    check_pictures(base, part.shape, owner="features")
     seen = _Views.of(views, augment, seed)
+    if batch_size is not None:
+        batch_size = check_positive_int("batch_size", batch_size, owner="features")
     place = choose_device(device)
-    extractor = feature_extractor(
-        base, layer=layer, preprocessing=preprocessing, input_shape=part.shape, layout=layout
-    ).to(place)
-    shape = (len(part), -1) if views == 1 else (views, len(part), -1)
-    if not len(part):
-        return np.zeros((*shape[:-1], int(extractor.output_shape[-1])), np.float32)
-    size = batch_size or (16 if place.type == "cpu" else 256)
-    run = _Runner(extractor, part, size, precision, place, seen)
+    with _evaluating(base):
+        extractor = feature_extractor(
+            base, layer=layer, preprocessing=preprocessing, input_shape=part.shape, layout=layout
+        ).to(place)
+        shape = (len(part), -1) if views == 1 else (views, len(part), -1)
+        if not len(part):
+            return np.zeros((*shape[:-1], int(extractor.output_shape[-1])), np.float32)
+        size = batch_size or (16 if place.type == "cpu" else 256)
+        run = _Runner(extractor, part, size, precision, place, seen)
+        return _found(run, cache, progress).reshape(shape)
+
+
+def _found(run: _Runner, cache: bool, progress: Callable[[int, int], None] | None) -> np.ndarray:
+    """The features, from the cache where they are there."""
     if not cache:
-        return run.whole(progress)[0].reshape(shape)
+        return run.whole(progress)[0]
     path = _cache_path(run)
     if (kept := _load(path, run)) is not None:
         if progress:
-            progress(len(part) * views, len(part) * views)
-        return kept.reshape(shape)
+            progress(len(kept), len(kept))
+        return kept
     computed, pixels = run.whole(progress)
     _keep(path, computed, pixels)
-    return computed.reshape(shape)
+    return computed
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Inference inside; after it, every module is in the mode it was in: they are the caller's."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def feature_blocks(
@@ -133,8 +159,9 @@ class _Views:
     seed: int
 
     @classmethod
-    def of(cls, count: int, augment: Sequence[Layer] | None, seed: int) -> _Views:
+    def of(cls, count: int, augment: Layer | Sequence[Layer] | None, seed: int) -> _Views:
         check_positive_int("views", count, owner="features")
+        check_int("seed", seed, owner="features", minimum=0)
         if count == 1 and augment is not None:
             raise ArgumentError(
                 "features: augment without views",
@@ -144,7 +171,7 @@ class _Views:
             )
         if augment is None:
             augment = (RandomFlip("horizontal"), RandomTranslation(0.1, 0.1)) if count > 1 else ()
-        return cls(count, tuple(augment), seed)
+        return cls(count, as_tuple("augment", augment, Layer, owner="features"), seed)
 
     def of_batch(self, x: Tensor, view: int, start: int) -> Tensor:
         """View number `view` of the pictures from number `start` on."""
@@ -178,7 +205,7 @@ class _Runner:
         views: _Views,
     ) -> None:
         self.views = views
-        self.extractor, self.part, self.device = extractor.eval(), part, device
+        self.extractor, self.part, self.device = extractor, part, device
         self.network: Network = extractor  # what is run
         self.batch_size = batch_size
         example = torch.zeros(1, *part.shape, device=device)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
-from stroma import layers
-from stroma.core.checks import check_number, check_positive_int
-from stroma.core.errors import ArgumentError
+from stroma import layers, optimizers
+from stroma.core.axes import shape_text
+from stroma.core.checks import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_number,
+    check_positive_int,
+)
+from stroma.core.errors import ArgumentError, ArgumentTypeError, RunError
 from stroma.core.layer import Layer
 from stroma.core.plain import Record
 from stroma.core.preprocessing import Preprocessing
@@ -29,13 +38,14 @@ from stroma.transfer.compose import feature_extractor, with_head
 from stroma.transfer.features import features
 from stroma.transfer.forgetting import SecondHead
 from stroma.transfer.halves import Halves
-from stroma.transfer.heads import Head, RidgeHead
+from stroma.transfer.heads import Head, kinds
+from stroma.transfer.inputs import as_base, as_image_data, as_tuple, check_pictures
 from stroma.transfer.learning import Recipe, learn
 from stroma.transfer.penalties import Penalty
 from stroma.transfer.stages import Stage, stages
 from stroma.transfer.wise import Average, best_of, choose_average
 
-HeadStart = Head | Sequence[Layer] | Literal["ridge", "random", "own"]
+HeadStart = Head | Layer | Sequence[Layer] | str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +101,7 @@ def finetune(
     head: HeadStart = "ridge",
     until: str | None = None,
     epochs: int = 10,
+    in_place: bool = False,
     batch_size: int = 32,
     learning_rate: float = 1e-3,
     rate_decay: float = 1 / 2.6,
@@ -98,8 +109,8 @@ def finetune(
     gradual: bool = False,
     batch_normalization: bool = False,
     average: bool = True,
-    penalties: Sequence[Penalty | SecondHead] = (),
-    augment: Sequence[Layer] = (),
+    penalties: Penalty | SecondHead | Sequence[Penalty | SecondHead] = (),
+    augment: Layer | Sequence[Layer] = (),
     cache: bool | None = None,
     optimizer: Any = "adamw",
     layer: str | None = None,
@@ -108,7 +119,7 @@ def finetune(
     precision: str = "auto",
     device: str = "auto",
     seed: int = 0,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callback | Sequence[Callback] = (),
     verbose: str | int = 0,
 ) -> Finetuned:
     """Fine-tune a pretrained network on labelled pictures; the test part is not touched.
@@ -116,19 +127,23 @@ def finetune(
     The head starts at the closed-form solution on the frozen features (LP-FT): a random one would
     first push wrong gradients through everything that the base has learnt. Each stage below moves
     more slowly than the one above. In the end the weights are averaged with those of the start,
-    the share chosen on validation (WiSE-FT). The weights of `base` itself are changed.
+    the share chosen on validation (WiSE-FT). A copy of `base` is tuned: its own weights, and what
+    in it is frozen, stay as they are.
 
     Args:
         base: As for `transfer`; with `head="own"` a classifier that is tuned as it is.
         data: Train is learnt from, validation chooses.
-        head: "ridge", or a head to fit (it must come as layers that can learn), or the layers of
-            one that is fitted (`head.as_layers()`); "random" is what plain fine-tuning does; "own"
-            keeps the head that `base` has.
+        head: "ridge", "lda" or another head to fit, as in `choose_head` (it must come as layers
+            that can learn); or the layers of one that is fitted (`head.as_layers()`), of which new
+            ones start at random; "random" is what plain fine-tuning does; "own" keeps the head
+            that `base` has.
         until: First layer that is tuned, best a stage's `start`: all before it is frozen and, where
             that can be, run only once, its maps kept in memory. None: everything is tuned.
         epochs: How often each picture is seen, >= 1.
-        batch_size: Pictures a step.
-        learning_rate: Of the head, at its highest; then down a cosine to 0.
+        in_place: Tune `base` itself, which saves its size in memory. Then it ends with the tuned
+            weights, frozen before `until`; other models that share its layers change with it.
+        batch_size: Pictures a step, >= 1.
+        learning_rate: Of the head, at its highest, > 0; then down a cosine to 0.
         rate_decay: What the rate of each stage is of that above it, in [0, 1]; 1: all the same.
         warmup: Share of the steps over which the rate rises from 0, in [0, 1).
         gradual: Begin with the head alone and thaw one more stage, from the top, with each epoch.
@@ -143,11 +158,12 @@ def finetune(
         layer, preprocessing, layout, device: As in `feature_extractor` and `features`.
         precision: "auto", "float32" or "bfloat16", of the training.
         seed: Of the order, of random heads and of augmentation.
-        callbacks: Hooks into the loop.
+        callbacks: Hooks into the loop; of these, of penalties and of augmentation, a single one
+            needs no list.
         verbose: As in `Model.fit`.
     Shape: pictures (N, H, W, C), labels (N,)
     Raises: ArgumentError: a number out of its range, or options that exclude each other.
-        GraphError: the network cannot be cut at `until`.
+        GraphError: the network cannot be cut at `until`. RunError: training diverged.
     Example:
         >>> from stroma.data import digits
         >>> x = layers.Input((8, 8, 1))
@@ -162,14 +178,28 @@ def finetune(
     """
     began = time.perf_counter()
     check_positive_int("epochs", epochs, owner="finetune")
+    check_positive_int("batch_size", batch_size, owner="finetune")
+    check_number("learning_rate", learning_rate, owner="finetune", minimum=0, exclusive=True)
+    check_int("seed", seed, owner="finetune", minimum=0)
     check_number("rate_decay", rate_decay, owner="finetune", minimum=0, maximum=1)
     check_number("warmup", warmup, owner="finetune", minimum=0, maximum=0.99)
+    extras: tuple[Penalty | SecondHead, ...] = as_tuple(
+        "penalties", penalties, (Penalty, SecondHead), owner="finetune"
+    )
+    changes = as_tuple("augment", augment, Layer, owner="finetune")
+    hooks = as_tuple("callbacks", callbacks, Callback, owner="finetune")
+    _check_optimizer(optimizer)
+    as_base(base, owner="finetune")
+    as_image_data(data, owner="finetune")
+    check_pictures(base, data.shape, owner="finetune")
+    if not check_bool("in_place", in_place, owner="finetune"):
+        base, head = copy.deepcopy(base), copy.deepcopy(head)
     set_random_seed(seed)
     with torch.random.fork_rng():
         model, top = _start(
             base, data, head, layer=layer, preprocessing=preprocessing, layout=layout, device=device
         )
-    halves = Halves.of(model, top, until, bool(augment), cache, data)
+    halves = Halves.of(model, top, until, bool(changes), cache, data)
     every = stages(model, top)
     freeze(model)  # or normalization that was never frozen would learn
     unfreeze(model, batch_normalization=batch_normalization)
@@ -182,11 +212,19 @@ def finetune(
     start = score()
     recipe = Recipe(
         epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
-        warmup=warmup, penalties=penalties, augment=augment, precision=precision, seed=seed,
+        warmup=warmup, penalties=extras, augment=changes, precision=precision, seed=seed,
         factors={p: rate for stage, rate in zip(every, rates) for p in stage.parameters},
-        verbose=verbose, callbacks=[*([GradualUnfreezing(every)] if gradual else []), *callbacks],
+        verbose=verbose, callbacks=[
+            _StopsOnNaN(learning_rate), *([GradualUnfreezing(every)] if gradual else []), *hooks
+        ],
     )  # fmt: skip
-    history = learn(halves, data, recipe)
+    try:
+        history = learn(halves, data, recipe)
+        if not all(p.isfinite().all() for p in halves.tuned.parameters()):
+            raise _diverged("the last steps left weights that are not finite", learning_rate)
+    except RunError:
+        halves.tuned.load_state_dict(first)
+        raise
     chooses = average and len(data.validation) > 0
     averages = choose_average(halves.tuned, first, score) if chooses else ()
     count = len(data.validation)
@@ -204,7 +242,7 @@ def _start(
 ) -> tuple[Model, list[Layer]]:
     """The model with its head, and the layers that are the head."""
     place = choose_device(device)
-    if head == "own":
+    if isinstance(head, str) and head == "own":
         if not isinstance(base, Model):
             raise ArgumentError(
                 f'head="own" needs a model, got {type(base).__name__}',
@@ -212,19 +250,30 @@ def _start(
                 why="the head is the last of its layers that has weights",
                 fix='head="ridge"',
             )
+        classes, shape = len(data.class_names), base.output_shape
+        if len(shape) != 2 or shape[1] != classes:
+            raise ArgumentError(
+                f"this base has no head for {classes} classes: it gives {shape_text(shape)}",
+                where='finetune(base, data, head="own")',
+                why="its own head would have to give one number for each class",
+                fix='head="ridge"',
+            )
         last = [call for call in stages(base)[-1].layers if list(call.parameters())][-1:]
         return base.to(place), last
     extractor = feature_extractor(base, input_shape=data.shape, **options).to(place)
     classes = len(data.class_names)
-    if head == "random":
+    if isinstance(head, str):
+        check_choice("head", head, (*kinds, "random", "own"), owner="finetune")
+    if isinstance(head, str) and head == "random":
         dense = layers.Dense(classes, activation="softmax", name="head")
         return with_head(extractor, [dense]), [dense]
-    if isinstance(head, Head) or head == "ridge":
-        solver = head if isinstance(head, Head) else RidgeHead()
+    if isinstance(head, (Head, str)):
+        solver = head if isinstance(head, Head) else kinds.lookup(head)()
         found = features(extractor, data.train, device=device)
         own = solver.fit(found, data.train.labels, classes).as_layers()
     else:
-        own = [layer for layer in head if isinstance(layer, Layer)]
+        own = list(as_tuple("head", head, Layer, owner="finetune"))
+    whole = with_head(extractor, own)
     if not any(list(part.parameters()) for part in own):
         raise ArgumentError(
             "the head has no weights that could learn",
@@ -232,7 +281,47 @@ def _start(
             why="fine-tuning moves the head together with the features",
             fix='head="ridge"',
         )
-    return with_head(extractor, own), own
+    if whole.output_shape[1:] != (classes,):
+        raise ArgumentError(
+            f"the head gives {shape_text(whole.output_shape)} for {classes} classes",
+            where="finetune(head=...)",
+            why="it has one number for each class",
+            fix=f"head=[stroma.layers.Dense({classes}, activation='softmax')]",
+        )
+    return whole, own
+
+
+def _check_optimizer(given: Any) -> None:
+    if not isinstance(given, (str, dict, optimizers.Optimizer)):
+        raise ArgumentTypeError(
+            f"finetune: optimizer {given!r} is none of stroma's",
+            where="finetune(optimizer=...)",
+            why="each stage has a rate of its own, which they know",
+            fix="finetune(optimizer='sgd'), or stroma.optimizers.SGD(momentum=0.9)",
+        )
+
+
+class _StopsOnNaN(Callback):
+    """Ends the training in an error at the first step whose loss is not finite."""
+
+    def __init__(self, learning_rate: float) -> None:
+        super().__init__()
+        self._rate = learning_rate
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            what = f"the loss is {loss} at batch {batch} of epoch {self.state.epoch + 1}"
+            raise _diverged(what, self._rate)
+
+
+def _diverged(what: str, learning_rate: float) -> RunError:
+    return RunError(
+        f"fine-tuning diverged: {what}",
+        where=f"finetune(learning_rate={learning_rate:g})",
+        why="a step went so far that the numbers ran out of range; the weights are as they were",
+        fix=f"finetune(learning_rate={learning_rate / 10:g})",
+    )
 
 
 def _row(stage: Stage, rate: float) -> StageRow:

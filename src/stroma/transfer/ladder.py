@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from stroma.core.checks import check_choice, check_number, check_positive_int
-from stroma.core.errors import GraphError, ShapeError
+from stroma.core.checks import check_choice, check_int, check_number, check_positive_int
+from stroma.core.errors import GraphError, RunError
 from stroma.core.preprocessing import Preprocessing
 from stroma.core.records_transfer import Rung as Rung
 from stroma.core.scores import Interval, Score
@@ -28,7 +29,9 @@ from stroma.transfer.heads.choose import MOST_WORK, HeadChoice, choose_head
 from stroma.transfer.heads.head import Head
 from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import TARGETS, Target, estimate
+from stroma.transfer.inputs import as_base, as_image_data, as_tuple, check_pictures
 from stroma.transfer.stages import Stage, layer_at, split, stages
+from stroma.transfer.unlike import below_head
 
 _FEWEST_EPOCHS = 3  # fewer move too little to be worth the wait
 _BATCH = 32
@@ -84,8 +87,8 @@ def transfer(
     heads. 3. With a budget, the last stage is tuned on kept maps; 4. then all stages, each as far
     as the time left allows. The rung that does best on validation ships, the cheaper one of
     equals. A head is then solved on train and validation together; a tuned model has seen train
-    alone, and `base` holds its weights. Otherwise `base` is as it was. The test part is not
-    touched.
+    alone. `base` stays as it is: what is tuned is a copy, and where nothing is, `model` shares its
+    layers. The test part is not touched.
 
     Args:
         base: Network without its head, such as `zoo.squeezenet1_1(weights, include_top=False)`.
@@ -114,8 +117,12 @@ def transfer(
     began = time.perf_counter()
     if budget is not None:
         check_number("budget", budget, owner="transfer", minimum=0, exclusive=True)
+    check_int("seed", seed, owner="transfer", minimum=0)
+    as_base(base, owner="transfer")
+    as_image_data(data, owner="transfer")
+    check_pictures(base, data.shape, owner="transfer")
     extractor = feature_extractor(
-        base, layer=layer, preprocessing=preprocessing, input_shape=_shape(base, data)
+        base, layer=layer, preprocessing=preprocessing, input_shape=data.shape
     )
 
     def of(name: str, part: Part) -> np.ndarray:
@@ -167,6 +174,8 @@ def climb(
     train, validation = of("train", data.train), of("validation", data.validation)
     judge = _Judge(validation, data.validation, labels, target)
     weight: Literal["balanced"] | None = "balanced" if target == "balanced_accuracy" else None
+    if not isinstance(head, str):
+        head = as_tuple("head", head, (Head, str), owner="transfer") or ("ridge",)
     heads: list[Head] = [RidgeHead(class_weight=weight, target=target)]
     heads[0].fit(train, labels, classes)
     rungs = [judge.rung("features + ridge", heads[0], began)]
@@ -208,8 +217,8 @@ def climb(
     assert score is not None
     return Transferred(
         model=tuned.model if tuned else with_head(extractor, final.as_layers()),
-        extractor=extractor, head=final, validation=score, rungs=tuple(rungs), tuned=tuned,
-        choice=choice,
+        extractor=below_head(tuned.model) if tuned else extractor,
+        head=final, validation=score, rungs=tuple(rungs), tuned=tuned, choice=choice,
     )  # fmt: skip
 
 
@@ -263,27 +272,15 @@ class _Climb:
     watching: Callable[[int], Sequence[Callback]]
 
     def on(self, best: Rung) -> tuple[list[Rung], Finetuned | None]:
-        """The rungs beyond `best`, and the tuned model where one of them is better.
-
-        The weights of the base end as those of the best, or as they were.
-        """
+        """The rungs beyond `best`, and the tuned model where one of them is better."""
         rungs: list[Rung] = []
         kept: Finetuned | None = None
-        weights = self._weights()
-        first = {key: value.clone() for key, value in weights.items()}
-        held = first
         for name, until in self._starts():
-            self.extractor.load_state_dict(first)
             rung, tuned = self._try(name, until)
             rungs.append(rung)
             if tuned is not None and _value(rung) > _value(best):
                 best, kept = rung, tuned
-                held = {key: value.clone() for key, value in self._weights().items()}
-        self.extractor.load_state_dict(held)
         return rungs, kept
-
-    def _weights(self) -> dict[str, Tensor]:
-        return {key: value.detach() for key, value in self.extractor.state_dict().items()}
 
     def _starts(self) -> list[tuple[str, Stage | None]]:
         """The last stage that learns, then everything."""
@@ -298,8 +295,9 @@ class _Climb:
 
     def _try(self, name: str, stage: Stage | None) -> tuple[Rung, Finetuned | None]:
         began = time.perf_counter()
-        unfreeze(self.extractor, batch_normalization=False)  # as `finetune` will find it
-        pace = self._pace(stage)
+        extractor = copy.deepcopy(self.extractor)
+        unfreeze(extractor, batch_normalization=False)  # as `finetune` will find it
+        pace = self._pace(extractor, stage)
         left = self.deadline - time.perf_counter()
         possible = min(self.epochs, int((left - pace.once) / pace.epoch))
         fewest = min(_FEWEST_EPOCHS, self.epochs)
@@ -309,22 +307,25 @@ class _Climb:
             needs = pace.once + fewest * pace.epoch
             why = f"needs {needs:.0f} s, {max(left, 0):.0f} s are left"
             return Rung(name=name, seconds=needs, left_out=why), None
-        tuned = finetune(
-            self.extractor, self.data, head=self.head.as_layers(),
-            until=stage.start if stage else None, epochs=possible, batch_size=_BATCH,
-            precision=self.precision, device=self.device, seed=self.seed,
-            callbacks=self.watching(possible * -(-len(self.data.train) // _BATCH)),
-        )  # fmt: skip
+        try:
+            tuned = finetune(
+                extractor, self.data, head=self.head.as_layers(), in_place=True,
+                until=stage.start if stage else None, epochs=possible, batch_size=_BATCH,
+                precision=self.precision, device=self.device, seed=self.seed,
+                callbacks=self.watching(possible * -(-len(self.data.train) // _BATCH)),
+            )  # fmt: skip
+        except RunError as error:  # the rungs below are still there
+            return Rung(name=name, seconds=time.perf_counter() - began, left_out=error.what), None
         score, seconds = self.judge.tuned(tuned), time.perf_counter() - began
         return Rung(name=name, seconds=seconds, score=score, epochs=possible), tuned
 
-    def _pace(self, stage: Stage | None) -> _Pace:
+    def _pace(self, extractor: Model, stage: Stage | None) -> _Pace:
         """Seconds of the maps and averages, once, and of an epoch: one batch each, timed."""
-        inputs = torch.zeros(_BATCH, *self.data.shape, device=_device(self.extractor))
+        inputs = torch.zeros(_BATCH, *self.data.shape, device=_device(extractor))
         photos = len(self.data.train) + len(self.data.validation)
-        below, above = (None, self.extractor)
+        below, above = (None, extractor)
         if stage is not None:
-            below, above = split(self.extractor, layer_at(self.extractor, stage.start))
+            below, above = split(extractor, layer_at(extractor, stage.start))
         maps = 0.0
         if below is not None:
             with torch.no_grad():
@@ -374,15 +375,3 @@ def _told(rung: Rung) -> str:
     interval = rung.score.interval
     span = f"  {interval.low:6.1%} to {interval.high:6.1%}" if interval else ""
     return f"{mark} {rung.name:32} {rung.score.value:7.2%}{span}  {rung.seconds:7.1f} s"
-
-
-def _shape(base: nn.Module, data: ImageData) -> tuple[int, int, int]:
-    wanted = base.input_shape[1:] if isinstance(base, Model) and base.inputs else data.shape
-    if any(own not in (None, given) for own, given in zip(wanted, data.shape)):
-        raise ShapeError(
-            f"the pictures are {data.shape}, the base takes {tuple(wanted)}",
-            where="transfer(base, data)",
-            why="a network sees things at the size it was trained on",
-            fix=f"data.images(path, size={tuple(wanted[:2])})",
-        )
-    return data.shape

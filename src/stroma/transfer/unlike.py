@@ -18,6 +18,7 @@ from stroma.core.records_transfer import UnlikeRow as UnlikeRow
 from stroma.core.scores import Interval
 from stroma.models import Model
 from stroma.network.network import Network
+from stroma.transfer.inputs import as_features, several_numbers
 
 _PROTOTYPES = 64
 _MOST_ROWS = 20_000  # photos that prototypes are made of; more change nothing that can be measured
@@ -154,7 +155,7 @@ class Unlike:
         return result
 
     def rates(
-        self, own: Any, foreign: Any = None, thresholds: Sequence[float] = _THRESHOLDS
+        self, own: Any, foreign: Any = None, thresholds: float | Sequence[float] = _THRESHOLDS
     ) -> tuple[UnlikeRow, ...]:
         """False alarms and catches, measured.
 
@@ -166,7 +167,7 @@ class Unlike:
         rows = []
         mine = self.score(own)
         others = None if foreign is None else self.score(foreign)
-        for threshold in thresholds:
+        for threshold in several_numbers("thresholds", thresholds, owner="Unlike.rates"):
             check_number("threshold", threshold, owner="Unlike.rates", minimum=0, maximum=1)
             alarms = int((mine >= threshold).sum())
             hits = None if others is None else int((others >= threshold).sum())
@@ -252,14 +253,9 @@ def features_of(model: Network, layer: str) -> Any:
 
 
 def _unit(features: Any) -> np.ndarray:
-    x = np.asarray(features, np.float32)
-    if x.ndim != 2 or not np.isfinite(x).all():
-        raise DataError(
-            f"Unlike: features {x.shape}" + ("" if x.ndim != 2 else ", not all finite"),
-            where="Unlike(features)",
-            why="each photo has one row of D finite features",
-            fix='features(base, part, precision="float32")',
-        )
+    x = as_features(features, owner="Unlike")
+    # a length of its own for each row: squares of large features do not fit float32
+    x = (x / np.maximum(np.abs(x).max(1, keepdims=True), 1e-30)).astype(np.float32)
     length = np.linalg.norm(x, axis=1, keepdims=True)
     result: np.ndarray = x / np.where(length > 0, length, 1)
     return result

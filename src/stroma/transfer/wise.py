@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,9 +43,14 @@ def interpolated(
         BatchNorm's statistics are averaged as the weights are; the paper's networks had none.
     """
     return {
-        key: torch.lerp(start[key], value, alpha) if value.is_floating_point() else value
+        key: _between(start[key], value, alpha) if value.is_floating_point() else value
         for key, value in end.items()
     }
+
+
+def _between(start: Tensor, end: Tensor, alpha: float) -> Tensor:
+    # 0 times what is not finite is not 0: where training diverged, the start is still the start
+    return start if alpha == 0 else torch.lerp(start, end, alpha)
 
 
 def choose_average(
@@ -75,7 +81,11 @@ def choose_average(
 
 def best_of(averages: Sequence[Average]) -> Average:
     """The most accurate average; among equals that of the smallest loss."""
-    return max(averages, key=lambda average: (average.accuracy, -average.loss))
+
+    def merit(average: Average) -> tuple[bool, float, float]:  # what gives NaN answers nothing
+        return math.isfinite(average.loss), average.accuracy, -average.loss
+
+    return max(averages, key=merit)
 
 
 def accuracy_and_loss(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
