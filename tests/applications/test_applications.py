@@ -14,7 +14,7 @@ import torch
 from oracle import keras
 from stroma import applications, models
 from stroma.core.errors import ArgumentError, WeightsError
-from stroma.saving.describe import ordered_layers
+from stroma.saving.arrays import ordered_layers
 from stroma.transfer import feature_extractor
 
 # numbers in all, smallest side that the builder takes, channels without top

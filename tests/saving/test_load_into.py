@@ -93,7 +93,7 @@ def test_the_other_variant_is_named() -> None:
     torchvision.layer1 = nn.Sequential(nn.Module())
     torchvision.layer1[0].conv1 = nn.Conv2d(1, 1, 1)
     keras = nn.Module()
-    keras.conv2_block1_1_conv = nn.Conv2d(1, 1, 1)
+    keras.conv2_block1_3_conv = nn.Conv2d(1, 1, 1)
     with pytest.raises(WeightsError, match=r"belong to torchvision's variant.*is Keras' variant"):
         load_into(keras, torchvision.state_dict())
     with pytest.raises(WeightsError, match=r"belong to Keras' variant"):
