@@ -52,24 +52,39 @@ def test_the_plan_says_how_labels_were_read_and_how_to_say_otherwise(capsys, pla
     assert len(plan["data"]["counts"]["train"]) == 3  # cat, dog, cat|dog
 
 
-@pytest.mark.parametrize("verb", [["train"], ["transfer", "--base", "squeezenet1_1"]])
 @pytest.mark.parametrize(
     "labels, word", [(TAGS, "several classes"), (PRICES, "a number")], ids=["tags", "prices"]
 )
-def test_training_refuses_what_it_would_measure_wrongly(capsys, monkeypatch, place, verb, labels,
-                                                        word):  # fmt: skip
+def test_what_only_one_class_has_is_refused_before_anything_is_trained(
+    capsys, place, labels, word
+):  # fmt: skip
     path = table(("label", labels))
-    if verb[0] == "transfer":
-        import torch
-
-        from stroma.zoo import squeezenet1_1
-
-        torch.save(squeezenet1_1().state_dict(), place / "squeezenet1_1-random.pth")
-        verb = [*verb, "--weights", "squeezenet1_1-random.pth", "--size", "64"]
-    assert main([verb[0], path, *verb[1:]]) == 2
-    shown = capsys.readouterr().err
-    assert f"the photos have {word} each" in shown and "--labels class" in shown
+    assert main(["train", path, "--folds", "3"]) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"--folds 3 for photos that have {word} each" in shown and "--labels class" in shown
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    "labels, verdict", [(TAGS, "All classes right on"), (PRICES, "Off by")], ids=["tags", "prices"]
+)  # fmt: skip
+def test_a_run_from_photos_to_figures_and_answers(capsys, place, labels, verdict):
+    path = table(("label", labels))
+    assert main(["train", path, "--weights", "none", "--epochs", "1", "--out", "run"]) == 0
+    shown = capsys.readouterr().out
+    assert f"The result: {verdict}" in shown and "95 % interval" in shown
+    assert "the test part, once" in shown and "furthest off" in shown
+    assert ("smallest class" in shown) == (labels is TAGS)
+    assert any(line.split()[:2] == ["photos", "60"] for line in shown.splitlines())
+    assert main(["evaluate", "run", path, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["seen"] and found["measured"]["count"] == 60
+    assert main(["evaluate", "run", path]) == 0
+    assert found["measured"]["figures"][0]["name"] in capsys.readouterr().out
+    assert main(["predict", "run", "0.png"]) == 0
+    assert "0.png" in capsys.readouterr().out
+    assert main(["evaluate", "run", path, "--target-column", "none"]) == 2
+    assert "none" in capsys.readouterr().err
 
 
 def test_it_asks_where_both_can_be_meant_and_check_shows_the_answer(capsys, place):

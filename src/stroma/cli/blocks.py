@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from stroma.cli.console import Console
 from stroma.cli.knowing import doubt_rows
 from stroma.cli.progress import duration
+from stroma.core.measured import Measured
 from stroma.core.records import SMALL_SUPPORT, DataFacts, FileNote, Plan, RunRecord, Score
 from stroma.report import facts as said
+from stroma.report.measured import (
+    blind,
+    figure_told,
+    furthest_off,
+    measured_verdict,
+    told,
+    weakest,
+)  # fmt: skip
 
 _ROWS = 20  # of a table of files or classes; JSON has them all
 _NAMES = 5  # of a list in one line
@@ -19,23 +28,30 @@ def data_block(console: Console, facts: DataFacts, class_names: Sequence[str]) -
     made = " (synthetic: made by a program)" if facts.synthetic else ""
     console.heading(f"The data: {facts.source}{made}")
     totals = [sum(column) for column in zip(*facts.counts.values())]
-    parts = [f"{sum(counts):,} {part}" for part, counts in facts.counts.items() if sum(counts)]
+    whole = sum(facts.totals.values())
+    parts = [f"{count:,} {part}" for part, count in facts.totals.items() if count]
     smallest = min(range(len(totals)), key=totals.__getitem__)
+    number = facts.task == "number"
     pairs = [
-        ("photos", f"{sum(totals):,} ({', '.join(parts)})"),
-        ("classes", f"{len(class_names)}: {_listed(class_names)}"),
-        ("smallest class", f"{class_names[smallest]}, {said.photos(totals[smallest])}"),
+        ("photos", f"{whole:,} ({', '.join(parts)})"),
+        ("number", class_names[0] if number else ""),
+        ("classes", "" if number else f"{len(class_names)}: {_listed(class_names)}"),
+        (
+            "smallest class",
+            "" if number else f"{class_names[smallest]}, {said.photos(totals[smallest])}",
+        ),
         ("split", facts.split),
         ("sizes, such as", ", ".join(f"{width} × {height}" for width, height in facts.sizes)),
     ]
     console.facts([pair for pair in pairs if pair[1]])
-    if len(class_names) <= _ROWS:
+    if len(class_names) <= _ROWS and not number:
         _count_table(console, facts, class_names)
     _files(console, "Left out", facts.skipped)
     unusable = sum(note.action == "skipped" for note in facts.skipped)
     if unusable:
-        whole = unusable + sum(totals)
-        console.line(f"  {unusable:,} of {whole:,} cannot be used; training takes the rest")
+        console.line(
+            f"  {unusable:,} of {unusable + whole:,} cannot be used; training takes the rest"
+        )
     _files(console, "Used, but look", facts.notes)
     _groups(console, "Same picture", facts.duplicates)
     _groups(console, "Nearly the same picture", facts.near_duplicates)
@@ -64,9 +80,12 @@ def plan_block(console: Console, plan: Plan) -> None:
 
 def result_block(console: Console, run: RunRecord, folder: str) -> None:
     """How it went (UX 3.1, block 5)."""
+    if run.measured is not None:
+        measured_block(console, run, run.measured)
     score, worst, pairs = run.headline, said.worst_class(run), said.mix_ups(run)
-    console.heading(f"The result: {said.verdict(run)}")
     rows = []
+    if run.measured is None:
+        console.heading(f"The result: {said.verdict(run)}")
     if score is not None:
         rows += [
             ("accuracy", f"{said.percent(score.value)} ({said.between(score.interval)}), "
@@ -84,6 +103,31 @@ def result_block(console: Console, run: RunRecord, folder: str) -> None:
     rows += doubt_rows(run)
     rows += [(name, f"{folder}/{path}") for name, path in run.paths.items()]
     console.facts(rows)
+
+
+def measured_block(console: Console, run: RunRecord, measured: Measured) -> None:
+    """The figures of several classes or a number."""
+    console.heading(f"The result: {measured_verdict(measured)}")
+    figures_block(console, measured)
+    rows = []
+    if (row := weakest(measured)) is not None:
+        rough = f", rough: {said.photos(row.support)}" if row.support < SMALL_SUPPORT else ""
+        precision = said.percent(row.average_precision)
+        rows.append(("weakest class", f"{row.name}, average precision {precision}{rough}"))
+    rows += [
+        ("furthest off", f"{worst.path}: said {worst.said}, is {worst.true}")
+        for worst in furthest_off(run, 1)
+    ]
+    console.facts(rows)
+
+
+def figures_block(console: Console, measured: Measured) -> None:
+    """Each figure with its interval, beside the answers that see no photo."""
+    rows = [
+        [figure.name, figure_told(figure, measured), told(without.value, measured)]
+        for figure, without in zip(measured.figures, measured.baseline)
+    ]
+    console.table(["", "95 % interval", blind(measured)], rows, right=(1, 2))
 
 
 def _measured(run: RunRecord, score: Score) -> str:

@@ -60,3 +60,20 @@ class Measured(Record):
     figures: tuple[Figure, ...]
     baseline: tuple[Figure, ...] = ()
     classes: tuple[ClassFigures, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredAnswer(Record):
+    """What was said about one photo of the test part: a line of answers.jsonl.
+
+    Args:
+        path: The photo, as the user would type it.
+        truth: The number; or for each class of `RunRecord.class_names` 1 where the photo has it.
+        answer: The number that was said; or the probability of each class.
+        thumbnail: Small picture relative to the run folder, where one is kept.
+    """
+
+    path: str
+    truth: tuple[float, ...]
+    answer: tuple[float, ...]
+    thumbnail: str | None = None

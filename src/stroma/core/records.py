@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from stroma.core.findings import Finding as Finding
 from stroma.core.findings import Severity as Severity
+from stroma.core.measured import Measured, MeasuredAnswer
 from stroma.core.plain import Record
 from stroma.core.records_audit import FeatureAudit
 from stroma.core.records_transfer import (
@@ -26,6 +27,7 @@ from stroma.core.records_transfer import (
 )
 from stroma.core.scores import Interval as Interval
 from stroma.core.scores import Score as Score
+from stroma.core.tasks import Task
 
 Status = Literal["running", "finished", "interrupted", "failed"]
 
@@ -134,7 +136,10 @@ class DataFacts(Record):
         source: Folder, archive or table, as the user typed it.
         fingerprint: Hash of what was read, so that another run can tell it saw the same.
         synthetic: The pictures were made by a program; shown wherever the data are.
-        counts: Part ("train", "validation", "test") to the number of photos of each class.
+        task: What is learnt of the photos.
+        counts: Part ("train", "validation", "test") to the number of photos of each class; of all
+            photos where a number is learnt.
+        photos: Part to its number of photos, where a photo may have several classes.
         split: One sentence: how the parts were made.
         sizes: Examples of (width, height) met.
         skipped: Every file that was not used, with the reason.
@@ -146,13 +151,20 @@ class DataFacts(Record):
     source: str = ""
     fingerprint: str = ""
     synthetic: bool = False
+    task: Task = "one class"
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    photos: Mapping[str, int] = field(default_factory=dict)
     split: str = ""
     sizes: tuple[tuple[int, ...], ...] = ()
     skipped: tuple[FileNote, ...] = ()
     notes: tuple[FileNote, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
     near_duplicates: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Part to its number of photos."""
+        return dict(self.photos) or {part: sum(of) for part, of in self.counts.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +216,8 @@ class RunRecord(Record):
         folds: Where there are any, the headline, baselines, confusion and predictions are those
             of all folds together, and the model that ships was trained on their photos.
         baselines: The same photos without a network.
+        measured: In place of headline, baselines and confusion where photos have several classes
+            or a number each.
         confusion: Test photos, row = truth, column = prediction.
         best_epoch: Epoch whose weights were kept (chosen on validation).
         test_reads: How often the test part (the most read of the folds') was read; 1 is right.
@@ -217,6 +231,7 @@ class RunRecord(Record):
         seconds: Stage to its duration ("audit", "decode", "training", "test").
         paths: What was written ("model", "report", "log") to where.
         history: Lines of metrics.jsonl. `predictions`: lines of predictions.jsonl.
+        answers: Lines of answers.jsonl, which takes its place beside `measured`.
         folder: Where it was read from; not stored.
     """
 
@@ -235,6 +250,7 @@ class RunRecord(Record):
     headline: Score | None = None
     folds: tuple[FoldScore, ...] = ()
     baselines: tuple[Score, ...] = ()
+    measured: Measured | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
     best_epoch: int | None = None
     test_reads: int = 0
@@ -252,6 +268,7 @@ class RunRecord(Record):
     paths: Mapping[str, str] = field(default_factory=dict)
     history: tuple[EpochRow, ...] = field(default=(), metadata={"json": False})
     predictions: tuple[Prediction, ...] = field(default=(), metadata={"json": False})
+    answers: tuple[MeasuredAnswer, ...] = field(default=(), metadata={"json": False})
     folder: Path | None = field(default=None, metadata={"json": False})
 
 

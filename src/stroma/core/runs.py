@@ -1,8 +1,8 @@
 """The files of a run folder: written so that a kill at any instant loses at most one line.
 
-`run.json` is replaced whole, in one atomic step; `metrics.jsonl`, `events.jsonl` and
-`predictions.jsonl` only grow, one flushed line at a time. Reading takes what is there: an
-interrupted run has no headline, a killed one may end in half a line.
+`run.json` is replaced whole, in one atomic step; `metrics.jsonl`, `events.jsonl`,
+`predictions.jsonl` and `answers.jsonl` only grow, one flushed line at a time. Reading takes what is
+there: an interrupted run has no headline, a killed one may end in half a line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stroma.core.errors import RunError
+from stroma.core.measured import MeasuredAnswer
 from stroma.core.plain import Record
 from stroma.core.records import EpochRow, Prediction, RunRecord, confusion_of
 
@@ -23,6 +24,7 @@ RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FILE = "events.jsonl"
 PREDICTIONS_FILE = "predictions.jsonl"
+ANSWERS_FILE = "answers.jsonl"  # in its place where photos have several classes or a number
 REPORT_FILE = "report.html"
 PHOTOS_FOLDER = "photos"
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -144,6 +146,10 @@ def read_run(folder: Path) -> RunRecord:
         _checked(Prediction.from_json(row, where=at), len(run.class_names), at)
         for at, row in read_lines(folder / PREDICTIONS_FILE)
     )
+    answers = tuple(
+        _of_all_classes(MeasuredAnswer.from_json(row, where=at), len(run.class_names), at)
+        for at, row in read_lines(folder / ANSWERS_FILE)
+    )
     _check_square(run)
     confusion = run.confusion
     if not confusion and predictions:
@@ -152,6 +158,7 @@ def read_run(folder: Path) -> RunRecord:
         run,
         history=tuple(history[epoch] for epoch in sorted(history)),
         predictions=predictions,
+        answers=answers,
         confusion=confusion,
         folder=folder,
     )
@@ -168,6 +175,17 @@ def _checked(prediction: Prediction, classes: int, where: str) -> Prediction:
                 fix=f"delete {PREDICTIONS_FILE}: the report is then made without photos",
             )
     return prediction
+
+
+def _of_all_classes(answer: MeasuredAnswer, classes: int, where: str) -> MeasuredAnswer:
+    if (len(answer.truth), len(answer.answer)) != (classes, classes):
+        raise RunError(
+            f"{len(answer.answer)} answers and {len(answer.truth)} truths for {classes} classes",
+            where=where,
+            why="the answers belong to another run, or the file was changed",
+            fix=f"delete {ANSWERS_FILE}: the report is then made without photos",
+        )
+    return answer
 
 
 def _check_square(run: RunRecord) -> None:

@@ -194,6 +194,8 @@ def _few_test_photos(data: ImageData) -> list[AuditEntry]:
     remedy = (
         "it was given, so it alone is tested: the intervals are wide"
         if data.test_given
+        else "the intervals are wide"
+        if data.task != "one class"
         else "stroma train tests every photo once, in folds, where time allows"
     )
     reason = f"{each} a class, so what is measured by class is rough; {remedy}"

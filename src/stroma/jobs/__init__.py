@@ -4,7 +4,7 @@ A job reads data and options, leaves a run folder and returns its record. It pri
 wants to see it work hands it a `Watch`.
 """
 
-from stroma.jobs.evaluate import Evaluated, evaluate
+from stroma.jobs.evaluate import Evaluated, EvaluatedMeasured, evaluate
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.predict import Said, predict
 from stroma.jobs.resume import resume
@@ -12,6 +12,7 @@ from stroma.jobs.train import Job, prepare, train
 from stroma.jobs.watch import Watch
 
 __all__ = [
-    "Evaluated", "Job", "Said", "TrainOptions", "Watch", "evaluate", "predict", "prepare",
+    "Evaluated", "EvaluatedMeasured", "Job", "Said", "TrainOptions", "Watch", "evaluate",
+    "predict", "prepare",
     "resume", "train",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from stroma.core.records_audit import FeatureAudit
 from stroma.data import ImageData, images
 from stroma.data.images import natural_size
-from stroma.jobs.labels import check_task
+from stroma.jobs.labels import check_one_class
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.roads import choose_road
 from stroma.jobs.table import FeatureTable, pretrained
@@ -56,7 +56,7 @@ def look(options: TrainOptions, watch: Watch | None = None) -> Looked:
         options.path, size=size, group=options.group, drop_empty=True, max_skipped=sys.maxsize,
         progress=watch.reading, **asked,
     )  # fmt: skip
-    check_task(data, options.path)
+    check_one_class(data, options.path)
     table = FeatureTable(pretrained(name, found, data, options.layer), "auto", options.device)
     # Nothing is trained to be kept, so the test part may be looked at with the others
     parts = {key: part.open(again=True) for key, part in data.parts.items() if len(part)}

@@ -9,6 +9,7 @@ import torch
 
 from stroma.core.errors import ArgumentError
 from stroma.core.records import Plan
+from stroma.core.tasks import Task
 from stroma.data import ImageData
 from stroma.jobs.folds import Testing
 from stroma.jobs.ladder import LadderSettings
@@ -47,8 +48,8 @@ def plan_features(
         if last or photos * each <= budget:
             break
     base = facts_of_base(name, found, extractor, options.layer, precision.name)
-    ladder, testing, tuning = _tuning(options, budget, testing)
-    reasons = _reasons(options, found, base, precision, tuning) | testing.reason()
+    ladder, testing, tuning = _tuning(options, budget, testing, data.task)
+    reasons = _reasons(options, found, base, precision, tuning, ladder.head) | testing.reason()
     head = "the best of several heads" if ladder.head == "auto" else f"{ladder.head} head"
     then = ", then tuned if it pays" if ladder.tuning_seconds is not None else ""
     plan = Plan(
@@ -65,27 +66,33 @@ def plan_features(
 
 
 def _reasons(
-    options: TrainOptions, found: FoundWeights, base: Base, precision: Precision, tuning: str
-) -> dict[str, str]:
-    head = (
+    options: TrainOptions, found: FoundWeights, base: Base, precision: Precision, tuning: str,
+    head: str,
+) -> dict[str, str]:  # fmt: skip
+    why = (
         "those that take about a second are compared by leave-one-out and cross-validation"
-        if options.head == "auto"
-        else f"you said so: {options.head}"
+        if head == "auto"
+        else f"you said so: {head}"
+        if head == options.head
+        else "one system for all classes, or for the number; its penalty by exact leave-one-out"
     )
     return {
         "weights": f"{found.path} ({found.place}), {found.licence or 'licence not known'}",
         "image size": "you said so" if options.size else "what the weights were trained on",
         "precision": precision.reason,
-        "head": head,
+        "head": why,
         "fine-tuning": tuning,
         "budget": budget_reason(options),
     } | ({"layer": f"you said so: {base.layer}"} if base.cut else {})
 
 
 def _tuning(
-    options: TrainOptions, budget: float, testing: Testing
+    options: TrainOptions, budget: float, testing: Testing, task: Task
 ) -> tuple[LadderSettings, Testing, str]:
     """The ladder's settings, how it is tested, and why it is tuned or not."""
+    if task != "one class":
+        settings = LadderSettings(head="ridge", finetune="never")
+        return settings, testing, "no: that is for one class a photo"
     epochs = options.epochs or _TUNING_EPOCHS
     settings = LadderSettings(
         head=options.head, finetune=options.finetune, target=options.target, tuning_epochs=epochs

@@ -205,6 +205,8 @@ def plan_test(options: TrainOptions, data: ImageData, *, validation: float) -> T
     Raises: ArgumentError: folds were asked for, and a test part was given or a class is too small.
         DataError: large groups leave a fold without a class.
     """
+    if data.task != "one class":
+        return Testing(why="the test part, once: folds are for one class a photo")
     few, count = fewest_tested(data), options.folds
     if count is not None and count > 0:
         _check_count(count, data)

@@ -118,12 +118,22 @@ def climb_ladder(
 
 def treated(base: Base, found: Transferred) -> BaseFacts:
     """The base with a word on what was frozen and what was trained."""
-    facts = {key: value for key, value in base.to_json().items() if key not in ("precision", "cut")}
-    whole = f"{base.architecture}, {base.parameters:,} parameters"
     if found.tuned is None:
-        frozen = f"all of {whole}; the head ({found.head.name}) was solved for"
-    else:
-        frozen = _tuned(found.tuned.stages, whole)
+        return all_frozen(base, found.head.name)
+    return _facts(base, _tuned(found.tuned.stages, _whole(base)))
+
+
+def all_frozen(base: Base, head: str) -> BaseFacts:
+    """The base where nothing of it was trained."""
+    return _facts(base, f"all of {_whole(base)}; the head ({head}) was solved for")
+
+
+def _whole(base: Base) -> str:
+    return f"{base.architecture}, {base.parameters:,} parameters"
+
+
+def _facts(base: Base, frozen: str) -> BaseFacts:
+    facts = {key: value for key, value in base.to_json().items() if key not in ("precision", "cut")}
     return BaseFacts.from_json(facts | {"frozen": frozen})
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 
-from stroma.core.batches import Batch
 from stroma.data import ImageData
 from stroma.jobs.recipe import Recipe, how_to_train, pupil
 from stroma.training.fitting import choose_device
@@ -37,8 +36,8 @@ def measure(recipe: Recipe, data: ImageData, device: str) -> Pace:
     learner, core = pupil(recipe)
     learner.to(place)
     count = min(recipe.batch_size, len(data.train))
-    x = torch.from_numpy(data.train.images(range(count)))
-    batch = Batch(x=x, y=torch.from_numpy(data.train.labels[:count]), weight=None, size=count)
+    [batch] = data.train.take(range(count)).batches(count, shuffle=False).epoch(0)
+    x = torch.as_tensor(batch.x)
     first = to_device(x[:1], place)
     precision = choose_precision("auto", learner, first, place)
     settings = Settings(device=place, autocast=precision.dtype)

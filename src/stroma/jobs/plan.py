@@ -11,6 +11,7 @@ from stroma.data import ImageData
 from stroma.jobs.folds import Testing
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.pace import Pace, measure
+from stroma.jobs.questions import QUESTIONS, Question
 from stroma.jobs.recipe import SMALL, Recipe
 from stroma.jobs.roads import Road
 from stroma.jobs.watch import Watch
@@ -130,8 +131,10 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
     batch = min(batch, count)
     # The whole picture in small ones; windows of four fifths, which then show things as large as
     # the whole picture does in the test, in others. A network of the zoo may know one size only.
-    whole = small or options.model is not None
+    question = QUESTIONS.get(data.task)
+    whole = small or options.model is not None or question is not None
     view = (height, width) if whole else (_fifths(height), _fifths(width))
+    rate = 0.1 * (batch / 64) ** 0.5 * (question.rate if question else 1.0)
     recipe = Recipe(
         model=options.model or SMALL,
         shape=data.shape, classes=len(data.class_names),
@@ -144,7 +147,7 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
         shift=0.1 if signs else 0.125 if small else 0.0,
         mirror=mirror,
         batch_size=batch,
-        learning_rate=options.lr or round(0.1 * (batch / 64) ** 0.5, 4),
+        learning_rate=options.lr or round(rate, 4),
         seed=options.seed,
     )  # fmt: skip
     reasons = {
@@ -158,6 +161,26 @@ def _fixed_settings(options: TrainOptions, data: ImageData) -> tuple[Recipe, dic
         "the classes are numbers, letters or sides" if signs else
         "a mirrored photo still shows its class",
     }  # fmt: skip
+    if question is not None:
+        recipe, reasons = _of_question(question, recipe, reasons, data, options)
+    return recipe, reasons
+
+
+def _of_question(
+    question: Question, recipe: Recipe, reasons: dict[str, str], data: ImageData,
+    options: TrainOptions,
+) -> tuple[Recipe, dict[str, str]]:  # fmt: skip
+    """The same for several classes or a number: photos are seen whole, in their own light."""
+    mirror = options.mirror is None or options.mirror
+    recipe = dataclasses.replace(
+        recipe, task=data.task, scale=question.scale(data.train.targets), mirror=mirror,
+        visible=(1.0, 1.0), stretch=1.0, turn=0.0, shift=0.0,
+    )  # fmt: skip
+    reasons["views"] = f"whole: a window, or another size, may change {question.noun}"
+    if options.mirror is None:
+        reasons["mirrored views"] = (
+            "a mirrored photo still has its number, or its classes; if not: --no-mirror"
+        )
     return recipe, reasons
 
 

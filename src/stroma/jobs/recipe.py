@@ -13,6 +13,8 @@ from torch import Tensor
 from stroma import layers, zoo
 from stroma.core.plain import Record
 from stroma.core.seeds import mix
+from stroma.core.tasks import Task
+from stroma.jobs.questions import QUESTIONS
 from stroma.jobs.views import RandomView
 from stroma.losses import LossFunctionWrapper
 from stroma.models import Model
@@ -32,7 +34,9 @@ class Recipe(Record):
     Args:
         model: `SMALL`, or a name of the zoo.
         shape: (height, width, channels) of the stored pictures: what the finished network sees.
-        classes: Number of classes.
+        classes: Number of classes; 1 of a number.
+        task: What is learnt of the photos.
+        scale: (mean, deviation) that targets are learnt by, of a number.
         width: Channels of the first stage; each further stage has twice as many.
         blocks: Residual blocks in each stage.
         stem: By how much the first layers reduce the picture: 1, 2 or 4.
@@ -48,6 +52,8 @@ class Recipe(Record):
     model: str = SMALL
     shape: tuple[int, ...]
     classes: int
+    task: Task = "one class"
+    scale: tuple[float, ...] = (0.0, 1.0)
     width: int = 32
     blocks: tuple[int, ...] = (1, 1, 1)
     stem: int = 1
@@ -76,6 +82,8 @@ class Recipe(Record):
 def network(recipe: Recipe, *, any_size: bool = False) -> Model:
     """The network, pictures 0 to 255 in, logits out, with the first weights of the recipe's seed.
 
+    Of a number the one output is standardised, by `Recipe.scale`.
+
     Shape: (B, H, W, C) -> (B, K)
     """
     height, width, channels = recipe.shape
@@ -88,6 +96,14 @@ def network(recipe: Recipe, *, any_size: bool = False) -> Model:
             core = build(weights=None, classes=recipe.classes, input_shape=shape)
             return Model(inputs, core(x), name=recipe.model)
         return Model(inputs, _small_residual(x, recipe), name="small_residual")
+
+
+def shipped(recipe: Recipe) -> Model:
+    """The same with what makes answers of several classes, or a number, of its outputs."""
+    core, question = network(recipe), QUESTIONS.get(recipe.task)
+    if question is None:
+        return core
+    return Model(core.input, question.ending(recipe.scale)(core.output), name=core.name)
 
 
 def _small_residual(x: Symbolic, recipe: Recipe) -> Symbolic:
@@ -133,14 +149,19 @@ def how_to_train(recipe: Recipe, steps: int) -> fitting.Compiled:
     optimizer = SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
 
+    question = QUESTIONS.get(recipe.task)
+
     def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if question is not None:
+            return question.loss(y_true, y_pred.float(), recipe.scale)
         return F.cross_entropy(
             y_pred, y_true.long(), label_smoothing=recipe.label_smoothing, reduction="none"
         )
 
     named = LossFunctionWrapper(loss, name="sparse_categorical_crossentropy")
+    metrics = ["accuracy"] if question is None else None
     return fitting.compiled(
-        optimizer, named, metrics=["accuracy"], precision=recipe.precision, jit_compile=False
+        optimizer, named, metrics=metrics, precision=recipe.precision, jit_compile=False
     )
 
 

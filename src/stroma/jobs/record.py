@@ -58,10 +58,7 @@ def command_of(options: TrainOptions) -> str:
             words += ["--base" if fixed and name == "model" else f"--{name}", str(value)]
     for name, value in _of_the_ladder(options).items():
         words += [f"--{name}", value]
-    if options.labels != "auto":
-        words += ["--labels", options.labels]
-    if options.target_column is not None:
-        words += ["--target-column", options.target_column]
+    words += label_words(options.labels, options.target_column)
     if options.budget is not None:
         words += ["--budget", f"{options.budget:g}s"]
     if options.seed:
@@ -75,6 +72,12 @@ def command_of(options: TrainOptions) -> str:
     if options.mirror is not None:
         words.append("--mirror" if options.mirror else "--no-mirror")
     return shlex.join(words)
+
+
+def label_words(labels: str, target_column: str | None) -> list[str]:
+    """The options that say what the labels of a table are, where they were said."""
+    words = [] if labels == "auto" else ["--labels", labels]
+    return words if target_column is None else [*words, "--target-column", target_column]
 
 
 def _of_the_ladder(options: TrainOptions) -> dict[str, str]:
@@ -171,12 +174,17 @@ def findings(run: RunRecord) -> tuple[Finding, ...]:
         found.append(
             Finding(
                 term="transfer learning", severity="warning",
-                evidence=f"from scratch on {said.photos(fewest(run))} of the smallest class",
-                means="a network from scratch wants hundreds of photos of each class",
+                evidence=f"from scratch on {said.photos(fewest(run))}{_of_smallest(run)}",
+                means="a network from scratch wants hundreds of photos of each kind",
                 try_next=advice,
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _of_smallest(run: RunRecord) -> str:
+    number = run.measured is not None and run.measured.task == "number"
+    return "" if number else " of the smallest class"
 
 
 def _small_test(run: RunRecord) -> Finding | None:
@@ -208,7 +216,9 @@ def advice_of(run: RunRecord) -> str:
         return ""
     if not 0 < fewest(run) < FEW_PHOTOS or data.source == "digits":
         return ""
-    return shlex.join(["stroma", "train", typed_path(data.source), "--weights", "squeezenet1_1"])
+    asked = label_words(plan.settings.get("labels", "auto"), plan.settings.get("target_column"))
+    words = ["stroma", "train", typed_path(data.source), "--weights", "squeezenet1_1", *asked]
+    return shlex.join(words)
 
 
 def advice_line(run: RunRecord) -> str:

@@ -14,7 +14,7 @@ import torch
 from stroma.core.errors import RunError
 from stroma.core.runs import CHECKPOINTS_FOLDER
 from stroma.data import ImageData, Part
-from stroma.jobs.recipe import Recipe, how_to_train, network, pupil
+from stroma.jobs.recipe import Recipe, how_to_train, pupil, shipped
 from stroma.jobs.watch import Told, Watch
 from stroma.models import Model
 from stroma.training import fitting
@@ -28,6 +28,8 @@ _BATCH = 64  # photos that are answered at once
 
 class KeepBest(Callback):
     """Keeps the weights of the epoch with the best validation accuracy; of equals, the lowest loss.
+
+    Where there is no accuracy (a number, several classes) all are equals.
 
     They travel in the checkpoint, so a resumed run still has them.
 
@@ -43,7 +45,9 @@ class KeepBest(Callback):
         self.weights: dict[str, torch.Tensor] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        accuracy, loss = (logs or {}).get("val_accuracy"), (logs or {}).get("loss", 0.0)
+        validated = 0.0 if "val_loss" in (logs or {}) else None
+        accuracy = (logs or {}).get("val_accuracy", validated)
+        loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise RunError(
                 f"training diverged: the loss of epoch {epoch + 1} is {loss}",
@@ -74,9 +78,10 @@ class KeepBest(Callback):
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A network that ends in class scores (logits or probabilities), and when it was best.
+    """A network that ends in class scores, or in answers, and when it was best.
 
     Args:
+        probabilities: Whether its outputs are answers as they are; else they are logits.
         temperature: What its logits are divided by, so that probabilities can be believed.
     """
 
@@ -86,7 +91,7 @@ class Trained:
     temperature: float = 1.0
 
     def answers(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(first..last position, their (B, K) probabilities), batch by batch, in order."""
+        """(first..last position, their (B, K) answers), batch by batch, in order."""
         start = 0
         for outputs in fitting.predict_batches(self.model, part.batches(_BATCH, shuffle=False)):
             scores = torch.from_numpy(outputs)
@@ -162,6 +167,7 @@ def train_recipe(
         validation_freq=recipe.validated, run=run, seed=recipe.seed, device=device,
         resume=run.path if run is not None and begun else None,
     )  # fmt: skip
-    finished = network(recipe)
+    finished = shipped(recipe)
     finished.load_state_dict(core.state_dict())
-    return Trained(finished.eval(), best.epoch or None)
+    answering = recipe.task != "one class"
+    return Trained(finished.eval(), best.epoch or None, probabilities=answering)

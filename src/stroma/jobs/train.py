@@ -23,9 +23,11 @@ from stroma.jobs.features import plan_features
 from stroma.jobs.folds import cross_validated, everything, plan_test
 from stroma.jobs.judging import Answering, Judged, judge
 from stroma.jobs.labels import check_task, with_labels
-from stroma.jobs.ladder import Climbed, LadderSettings, climb_ladder, treated
+from stroma.jobs.ladder import Climbed, LadderSettings, all_frozen, climb_ladder, treated
+from stroma.jobs.measuring import findings_of, learnt_mean, measure_once, solve
 from stroma.jobs.options import TrainOptions
 from stroma.jobs.plan import LARGEST_SIDE, plan_scratch
+from stroma.jobs.questions import QUESTIONS, Question
 from stroma.jobs.recipe import Recipe
 from stroma.jobs.roads import Road, choose_road
 from stroma.jobs.scratch import Trained, calibrated, train_recipe
@@ -39,6 +41,7 @@ from stroma.training.fitting import choose_device
 from stroma.training.interrupt import Interrupted
 from stroma.training.run_folder import RunFolder
 from stroma.transfer import PixelBaselines
+from stroma.transfer.unlike import Unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ class Job:
         return dataclasses.replace(judged, test_reads=judged.test_reads + self.data.test.reads)
 
     def _fit(self, data: ImageData, run: RunFolder, watch: Watch) -> Climbed | Trained:
+        question = self.question
+        if self.table is not None and question is not None:
+            return solve(question, self.table, data, watch)
         if self.table is not None:
             return climb_ladder(
                 self.table, data, self.ladder, trainings=len(self.folds) + 1,
@@ -97,7 +103,12 @@ class Job:
         assert isinstance(self.how, Recipe)
         watch.stage("training")
         trained = train_recipe(self.how, data, run=run, device=self.device, watch=watch)
-        return calibrated(trained, data.validation)
+        return trained if question is not None else calibrated(trained, data.validation)
+
+    @property
+    def question(self) -> Question | None:
+        """What is asked, where it is not one class a photo."""
+        return QUESTIONS.get(self.data.task)
 
     @property
     def device(self) -> str:
@@ -121,7 +132,7 @@ def prepare(options: TrainOptions, watch: Watch | None = None) -> Job:
     data = read(options.path, _stored_size(options, road, size), options.seed, options.group, watch,
                 options.drop_empty, options.labels, options.target_column)  # fmt: skip
     watch.data(facts_of(data, options.path), data.class_names)
-    check_task(data, options.path)
+    check_task(data, options)
     testing = plan_test(options, data, validation=share_chosen_by(features=bool(road.bases)))
     if road.bases:
         plan, base, ladder, table = plan_features(options, data, road, watch, testing)
@@ -203,26 +214,56 @@ def train(options: TrainOptions, watch: Watch | None = None, job: Job | None = N
 def finish(job: Job, folder: RunFolder, run: RunRecord, watch: Watch) -> RunRecord:
     """Everything after the plan: train, test once, understand, save, report."""
     with _told(folder, run, watch):
-        source = run.data.source if run.data else ""
         clock = _Clock()
-        trained, judged = _tested(job, folder, source, clock, watch)
-        watch.stage("understanding")
-        known = understand(trained, job.learnt, judged, source, seed=job.plan.seed)
-        clock.note("understanding")
-        network = trained.network()
+        done = _one_class if job.question is None else _measured
+        trained, run, unlike = done(job, folder, run, clock, watch)
         run = dataclasses.replace(
-            _with_ladder(_with(run, known), job, trained), status="finished",
-            headline=judged.headline, baselines=judged.baselines, confusion=judged.confusion,
-            best_epoch=trained.best_epoch, folds=judged.folds, test_reads=judged.test_reads,
-            layers=tuple(design(network.model)), seconds={**run.seconds, **clock.took},
+            run, status="finished", best_epoch=trained.best_epoch,
+            layers=tuple(design(trained.model)), seconds={**run.seconds, **clock.took},
             paths={"model": recording.MODEL_FILE, "report": REPORT_FILE},
         )  # fmt: skip
-        seen = known.photo_audit.findings() if known.photo_audit else ()
-        run = dataclasses.replace(run, findings=(*recording.findings(run), *seen))
-        artefact(network, job, run, known).save(folder.path / recording.MODEL_FILE)
+        run = dataclasses.replace(run, findings=(*recording.findings(run), *run.findings))
+        artefact(trained, job, run, unlike).save(folder.path / recording.MODEL_FILE)
         write_run(folder.path, run)
         write_report(folder.path)
-    return dataclasses.replace(run, predictions=judged.predictions, folder=folder.path)
+    return dataclasses.replace(run, folder=folder.path)
+
+
+def _one_class(
+    job: Job, folder: RunFolder, run: RunRecord, clock: _Clock, watch: Watch
+) -> tuple[Trained, RunRecord, Unlike | None]:
+    """What ships, the run with what is known of it, and what tells photos of another kind."""
+    source = run.data.source if run.data else ""
+    trained, judged = _tested(job, folder, source, clock, watch)
+    watch.stage("understanding")
+    known = understand(trained, job.learnt, judged, source, seed=job.plan.seed)
+    clock.note("understanding")
+    run = dataclasses.replace(
+        _with_ladder(_with(run, known), job, trained), headline=judged.headline,
+        baselines=judged.baselines, confusion=judged.confusion, folds=judged.folds,
+        test_reads=judged.test_reads, predictions=judged.predictions,
+        findings=known.photo_audit.findings() if known.photo_audit else (),
+    )  # fmt: skip
+    network = dataclasses.replace(trained.network(), best_epoch=trained.best_epoch)
+    return network, run, known.score
+
+
+def _measured(
+    job: Job, folder: RunFolder, run: RunRecord, clock: _Clock, watch: Watch
+) -> tuple[Trained, RunRecord, Unlike | None]:
+    """The same of several classes or a number."""
+    trained = job.train(folder, watch).network()
+    clock.note("training")
+    tested = measure_once(
+        trained, job.data, run.data.source if run.data else "", folder.path, watch
+    )
+    clock.note("test")
+    run = dataclasses.replace(
+        run, measured=tested.measured, answers=tested.answers, test_reads=tested.test_reads,
+        base=all_frozen(job.how, "ridge") if isinstance(job.how, Base) else None,
+        findings=tuple(findings_of(tested.measured, run)),
+    )  # fmt: skip
+    return trained, run, None
 
 
 def _tested(
@@ -275,19 +316,19 @@ class _Clock:
         self._since = now
 
 
-def artefact(trained: Trained, job: Job, run: RunRecord, known: Understood) -> Artefact:
+def artefact(trained: Trained, job: Job, run: RunRecord, unlike: Unlike | None) -> Artefact:
     """What ships: the network, its names, and how photos enter it."""
     weights = job.how.to_json() if isinstance(job.how, Base) else None
+    headline = run.headline or (run.measured.figures[0] if run.measured else None)
+    asked = {name: job.plan.settings.get(name) for name in ("labels", "target_column")}
     return Artefact(
-        trained.model, run.class_names, decoder=job.data.decoder,
-        from_logits=not trained.probabilities, temperature=trained.temperature,
-        unlike=known.score,
+        trained.model, run.class_names, decoder=job.data.decoder, task=job.data.task,
+        from_logits=not trained.probabilities, temperature=trained.temperature, unlike=unlike,
         provenance={
             "run": run.name, "created": run.created, "data": job.data.fingerprint,
             "versions": dict(run.versions), "weights": weights,
-            "headline": run.headline.to_json() if run.headline else None,
-            "folds": len(run.folds),
-        },
+            "headline": headline.to_json() if headline else None, "folds": len(run.folds),
+        } | ({**asked, "learnt_mean": learnt_mean(job.data)} if job.question else {}),
     )  # fmt: skip
 
 

@@ -62,8 +62,9 @@ class Told(Callback):
                 ("loss", "loss", ".3f"),
                 ("accuracy", "accuracy", ".1%"),
                 ("validation", "val_accuracy", ".1%"),
+                ("validation loss", "val_loss", ".3f"),
             )
-            if key in figures
+            if key in figures and not (key == "val_loss" and "val_accuracy" in figures)
         ]
         self._note = f"epoch {epoch + 1}/{self.state.epochs}: {', '.join(shown)}"
         self.watch.epoch(EpochRow(epoch=epoch + 1, metrics=figures))

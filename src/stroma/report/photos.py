@@ -64,12 +64,13 @@ class Album:
             probability=prediction.probability,
             runner_up="" if runner_up is None else names[runner_up],
             runner_up_probability=prediction.runner_up_probability,
-            uri=self._uri(prediction.thumbnail),
-            why=self._uri(prediction.explained) if why and prediction.explained else "",
+            uri=self.picture(prediction.thumbnail),
+            why=self.picture(prediction.explained) if why and prediction.explained else "",
             explained=why and bool(prediction.explained),
         )
 
-    def _uri(self, thumbnail: str | None) -> str:
+    def picture(self, thumbnail: str | None) -> str:
+        """Data address of a thumbnail while the budget lasts; else nothing."""
         content = self._read(thumbnail)
         kind = _kind(content)
         if not kind:

@@ -10,14 +10,14 @@ from markupsafe import Markup
 
 from stroma.core.records import SMALL_SUPPORT, EpochRow, Prediction, RunRecord
 from stroma.core.runs import REPORT_FILE, read_run, write_atomic
-from stroma.report import facts, ladder, svg
+from stroma.report import facts, ladder, measured, svg
 from stroma.report.embedding import photo_map
 from stroma.report.page import fill
 from stroma.report.photos import Album, Photo
 
 PAGE_LIMIT = 5_000_000  # bytes; mail and chat programs take files of this size (UX 3.2)
 _MATRIX_CLASSES = 20  # above this the matrix gives way to the most frequent mix-ups
-_STRIP, _GALLERY, _PER_CELL = 10, 48, 12
+_STRIP, _GALLERY, _PER_CELL, _FURTHEST = 10, 48, 12, 12
 _SHARES = ("accuracy", "precision", "recall", "auc", "f1", "top")
 _CHARTS = 4
 _MOST_ROWS = 500  # of files named in a table; a mislaid archive can bring a hundred thousand
@@ -97,7 +97,7 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
         "findings": facts.worst_first(run.findings),
         "scores": facts.scores(run),
         "worst": facts.worst_class(run),
-        "verdict": facts.verdict(run),
+        "verdict": measured.measured_verdict(run.measured) if run.measured else facts.verdict(run),
         "baseline": facts.best_baseline(run),
         "charts": _charts(run),
         "rates": _rates(run),
@@ -111,7 +111,7 @@ def _page(run: RunRecord, album: Album, *, photos: bool) -> str:
         "most_listed": _MOST_LISTED,
         "total_parameters": sum(layer.parameters for layer in run.layers),
     }
-    return fill("report.html", context | _transfer(run, gallery))
+    return fill("report.html", context | _transfer(run, gallery) | _measured(run, album))
 
 
 def _transfer(run: RunRecord, gallery: list[Photo]) -> dict[str, Any]:
@@ -123,6 +123,20 @@ def _transfer(run: RunRecord, gallery: list[Photo]) -> dict[str, Any]:
         "heads": ladder.heads_in_order(run.heads),
         "lead": ladder.lead_sentence(run.heads, run.lead),
         "map": photo_map(run, {one.path: f"wrong-{n}" for n, one in enumerate(gallery)}),
+    }
+
+
+def _measured(run: RunRecord, album: Album) -> dict[str, Any]:
+    """What the page shows of several classes or a number."""
+    furthest = measured.furthest_off(run, _FURTHEST)
+    return {
+        "measured": run.measured,
+        "told": measured.told,
+        "blind": measured.blind(run.measured) if run.measured else "",
+        "weakest": measured.weakest(run.measured) if run.measured else None,
+        "scatter": measured.scatter_chart(run),
+        "quantiles": measured.error_quantiles(run),
+        "furthest": [(one, album.picture(one.thumbnail)) for one in furthest],
     }
 
 
