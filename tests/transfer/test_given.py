@@ -227,3 +227,58 @@ def test_tensors_of_any_float_are_scores_and_features():
             unlike.score(bad)
         with pytest.raises(DataError):
             calibrate(bad, [0])
+
+
+def torch_base():
+    """A PyTorch base with a BatchNorm, in train mode but for that."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(),
+        torch.nn.AvgPool2d(2),
+    ).train()  # fmt: skip
+    module[1].eval()
+    module[1].running_mean += 10
+    return module
+
+
+def modes(module):
+    return [part.training for part in module.modules()]
+
+
+def test_transfer_takes_pytorch_modules_to_the_end():
+    base = torch_base()
+    before, mode = weights(base), modes(base)
+    result = stroma.transfer(base, DATA, layout="NCHW", budget=60, epochs=3)
+    assert [rung.name for rung in result.rungs] == ["features + ridge", "tuned whole"]
+    assert result.rungs[1].score is not None
+    assert same(before, weights(base)) and modes(base) == mode
+    untuned = stroma.transfer(base, DATA, layout="NCHW")
+    x = torch.from_numpy(DATA.validation.images()).permute(0, 3, 1, 2).float()
+    by_hand = base.eval()(x).mean((2, 3)).numpy(force=True)
+    np.testing.assert_allclose(
+        answers(untuned.model), untuned.head.probabilities(by_hand), atol=1e-4
+    )
+    with pytest.raises(ShapeError, match="order is not said") as raised:
+        stroma.transfer(torch_base(), DATA)
+    assert "layout" in raised.value.fix
+
+
+def test_normalization_in_a_pytorch_module_rests_unless_it_is_asked_to_learn():
+    for learns in (False, True):
+        result = finetune(torch_base(), DATA, layout="NCHW", epochs=1, average=False,
+                          batch_normalization=learns)  # fmt: skip
+        [bn] = [m for m in result.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert torch.equal(bn.running_mean, torch_base()[1].running_mean) is not learns
+        assert torch.equal(bn.weight, torch_base()[1].weight) is not learns
+        assert all(m.weight.requires_grad for m in result.model.modules()
+                   if isinstance(m, torch.nn.Conv2d))  # fmt: skip
+
+
+def test_an_extractor_leaves_the_mode_of_the_module_it_is_made_of():
+    base = torch_base()
+    mode = modes(base)
+    extractor = stroma.transfer.feature_extractor(base, input_shape=(8, 8, 1), layout="NCHW")
+    assert modes(base) == mode
+    x = torch.rand(4, 8, 8, 1)
+    wanted = torch_base().eval()(x.permute(0, 3, 1, 2)).mean((2, 3))
+    torch.testing.assert_close(extractor(x), wanted)  # it infers all the same

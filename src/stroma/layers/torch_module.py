@@ -6,6 +6,7 @@ from typing import Any, Literal, NoReturn, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.utils._pytree import tree_map_only
 
@@ -73,9 +74,25 @@ class TorchModuleWrapper(Layer):
         training = training and self.trainable  # frozen: its BatchNorm infers, as stroma's does
         if self.module.training is not training:
             self.module.train(training)
+            for part in self._normalizations():  # one that is frozen infers, as stroma's does
+                own = list(part.parameters())
+                if own and not any(parameter.requires_grad for parameter in own):
+                    part.eval()
         args, kwargs = tree_map_only(Tensor, self._to_module, (args, kwargs))
         outputs = self.module(*args, **kwargs)
         return tree_map_only(Tensor, self._from_module, outputs)
+
+    def freeze_normalization(self) -> None:
+        """Freeze the module's own BatchNorm, weights and statistics, until `trainable` is set.
+
+        One without weights (`affine=False`) cannot be told from one that learns, and learns.
+        """
+        self.module.eval()  # so that the next training call switches every part anew
+        for part in self._normalizations():
+            part.requires_grad_(False)
+
+    def _normalizations(self) -> list[nn.Module]:
+        return [part for part in self.module.modules() if isinstance(part, _BatchNorm)]
 
     def _to_module(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or self.layout == "NHWC":

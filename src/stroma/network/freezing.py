@@ -13,6 +13,7 @@ from typing import NamedTuple
 from stroma.core.errors import ArgumentError, did_you_mean
 from stroma.core.layer import Layer
 from stroma.layers.normalization import BatchNormalization
+from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.network.network import Network
 
 
@@ -97,8 +98,8 @@ def unfreeze(
         network: The network.
         from_: First layer to thaw, named as in `freeze`.
         batch_normalization: False leaves every BatchNormalization frozen, scale and statistics:
-            with few photos in a batch its running figures know better than the batch's. (A
-            wrapped PyTorch module is one layer: it thaws whole.)
+            with few photos in a batch its running figures know better than the batch's.
+            BatchNorm inside a wrapped PyTorch module is reached too.
     Raises: ArgumentError: no layer has this name, or several places do.
     Example:
         >>> from stroma import Sequential, layers
@@ -128,6 +129,8 @@ def _thaw_all_but_normalization(layer: Layer) -> None:
             part._trainable = True  # the setter would reach down to the normalization within
             for weight in part.own_weights():
                 weight.requires_grad_(weight.spec.trainable and weight.is_floating_point())
+            if isinstance(part, TorchModuleWrapper):
+                part.freeze_normalization()
 
 
 def _split(network: Network, name: str, *, owner: str) -> tuple[list[Layer], list[Layer]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,7 +47,8 @@ def feature_extractor(
 ) -> Model:
     """A network from pictures as they are (0 to 255) to one feature vector each.
 
-    Preprocessing, then `base`, then the average of its last feature map over its places.
+    Preprocessing, then `base`, then the average of its last feature map over its places. A PyTorch
+    module keeps the mode it is in until the extractor is called, which infers.
 
     Args:
         base: A network whose input is pictures, without its head; or any PyTorch module.
@@ -64,6 +66,25 @@ def feature_extractor(
         >>> feature_extractor(base)(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)).shape
         torch.Size([2, 8])
     """
+    with modes_kept(base):
+        return _extractor(base, layer, preprocessing, input_shape, layout)
+
+
+@contextmanager
+def modes_kept(network: nn.Module) -> Iterator[None]:
+    """After it, every module is in the mode it was in: they are the caller's."""
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _extractor(
+    base: nn.Module, layer: str | None, preprocessing: Preprocessing | None,
+    input_shape: tuple[int | None, int | None, int] | None, layout: Layout | None,
+) -> Model:  # fmt: skip
     preprocessing = preprocessing or getattr(base, "preprocessing", None)
     core = _as_layer(base, layer, layout)
     shape = input_shape

@@ -10,7 +10,6 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from stroma.network.folding import fold_batch_norm
 from stroma.network.network import Network
 from stroma.training.fitting import choose_device
 from stroma.training.precision import choose_precision
-from stroma.transfer.compose import feature_extractor
+from stroma.transfer.compose import feature_extractor, modes_kept
 from stroma.transfer.inputs import as_base, as_part, as_tuple, check_pictures
 
 _PROBES = 8  # photos that are computed again before a cache is believed
@@ -90,7 +89,8 @@ def features(
     if batch_size is not None:
         batch_size = check_positive_int("batch_size", batch_size, owner="features")
     place = choose_device(device)
-    with _evaluating(base):
+    with modes_kept(base):
+        base.eval()
         extractor = feature_extractor(
             base, layer=layer, preprocessing=preprocessing, input_shape=part.shape, layout=layout
         ).to(place)
@@ -114,18 +114,6 @@ def _found(run: _Runner, cache: bool, progress: Callable[[int, int], None] | Non
     computed, pixels = run.whole(progress)
     _keep(path, computed, pixels)
     return computed
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Inference inside; after it, every module is in the mode it was in: they are the caller's."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def feature_blocks(

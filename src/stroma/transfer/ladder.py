@@ -18,6 +18,7 @@ from stroma.core.preprocessing import Preprocessing
 from stroma.core.records_transfer import Rung as Rung
 from stroma.core.scores import Interval, Score
 from stroma.data import ImageData, Part
+from stroma.layers.torch_module import Layout
 from stroma.models import Model
 from stroma.network.freezing import unfreeze
 from stroma.training import fitting
@@ -75,6 +76,7 @@ def transfer(
     epochs: int = 10,
     layer: str | None = None,
     preprocessing: Preprocessing | None = None,
+    layout: Layout | None = None,
     precision: str = "auto",
     device: str = "auto",
     cache: bool = True,
@@ -91,7 +93,8 @@ def transfer(
     layers. The test part is not touched.
 
     Args:
-        base: Network without its head, such as `zoo.squeezenet1_1(weights, include_top=False)`.
+        base: Network without its head, such as `zoo.squeezenet1_1(weights, include_top=False)`, or
+            any PyTorch module that ends in a map or a vector.
         data: Pictures of the size that `base` takes: `data.images(path, size=...)`.
         budget: Seconds for everything, > 0; fine-tuning is begun only where the machine's measured
             pace says that it fits. None: no fine-tuning.
@@ -100,6 +103,7 @@ def transfer(
             weigh the classes alike.
         epochs: Most epochs of tuning, >= 1.
         layer, preprocessing, precision, device, cache: As in `features`.
+        layout: "NCHW" or "NHWC", what a PyTorch module takes.
         seed: Of tuning.
         progress: Called with (part, done, total) while pictures go through the base.
     Raises: ShapeError: the pictures have another size than the base takes.
@@ -122,7 +126,7 @@ def transfer(
     as_image_data(data, owner="transfer")
     check_pictures(base, data.shape, owner="transfer")
     extractor = feature_extractor(
-        base, layer=layer, preprocessing=preprocessing, input_shape=data.shape
+        base, layer=layer, preprocessing=preprocessing, input_shape=data.shape, layout=layout
     )
 
     def of(name: str, part: Part) -> np.ndarray:
