@@ -35,6 +35,11 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"units": 3}, ((6,),)),
         Example({"units": 5, "activation": "relu", "use_bias": False}),
     ],
+    "EinsumDense": [
+        Example({"equation": "abc,cde->abde", "output_shape": (None, 4, 2)}, ((5, 6),)),
+        Example({"equation": "...x,xy->...y", "output_shape": 3, "bias_axes": "y"}),
+        Example({"equation": "ab...,bc->ac...", "output_shape": 3, "bias_axes": "c"}, open=False),
+    ],
     "Conv2D": [
         Example({"filters": 6, "kernel_size": 3}),
         Example({"filters": 6, "kernel_size": 3, "padding": "same", "activation": "tanh"}),
@@ -95,6 +100,8 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"target_shape": (4, -1, 3)}, open=False),
     ],
     "Permute": [Example({"dims": (3, 1, 2)}), Example({"dims": (2, 1)}, ((5, 6),))],
+    "Identity": [Example({})],
+    "Masking": [Example({}, ((5, 3),)), Example({"mask_value": 0.5})],
     "Activation": [Example({"activation": "gelu"}), Example({"activation": "softmax"})],
     "ReLU": [Example({}), Example({"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2})],
     "LeakyReLU": [Example({})],

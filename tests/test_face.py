@@ -40,6 +40,7 @@ LEFT_OUT = {
     ("*", "custom_objects"): "files name things in closed tables: DESIGN 2.13",
     ("layers.*", "lora_rank"): "adapters are a transform of their own room: STYLE 8",
     ("layers.*", "lora_alpha"): "adapters are a transform of their own room: STYLE 8",
+    ("layers.*", "gptq_unpacked_column_size"): "quantization too: STYLE 8",
     ("layers.*", "quantization_config"): "quantization is a transform of its own room: STYLE 8",
     ("layers.*", "name"): "an option of every layer, by keyword: STYLE 6",
     ("layers.*", "dtype"): "an option of every layer, by keyword: STYLE 6",

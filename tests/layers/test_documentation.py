@@ -18,7 +18,8 @@ every_layer = pytest.mark.parametrize("layer_class", LAYERS, ids=lambda c: c.__n
 
 # Keras' switches for adapters and quantization: transforms of their own rooms here (STYLE 8);
 # the last two are options of every layer.
-NOT_OURS = {"lora_rank", "lora_alpha", "quantization_config", "name", "dtype"}
+NOT_OURS = {"lora_rank", "lora_alpha", "gptq_unpacked_column_size",
+            "quantization_config", "name", "dtype"}  # fmt: skip
 
 
 def parameters(layer_class):

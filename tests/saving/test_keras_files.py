@@ -20,6 +20,10 @@ PICTURE, TABLE = (8, 8, 3), (5,)
 LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("Dense", {"units": 4, "activation": "gelu", "kernel_regularizer": "l2"}, TABLE),
     ("Dense", {"units": 4, "kernel_constraint": "non_neg", "use_bias": False}, (3, 5)),
+    ("EinsumDense", {"equation": "abc,cd->abd", "output_shape": (None, 4)}, (7, 5)),
+    ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 4, "bias_axes": "c"}, TABLE),
+    ("Identity", {}, TABLE),
+    ("Masking", {"mask_value": 1.0}, (7, 5)),
     ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same", "strides": 2}, PICTURE),
     ("Conv2D", {"filters": 6, "kernel_size": (3, 1), "groups": 3, "activation": "relu"}, PICTURE),
     ("DepthwiseConv2D", {"kernel_size": 3, "padding": "same", "depth_multiplier": 2}, PICTURE),

@@ -17,6 +17,8 @@ from stroma.layers.convnext import ConvNeXtBlock
 from stroma.layers.convolution import Conv2D
 from stroma.layers.dense import Dense
 from stroma.layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from stroma.layers.einsum import EinsumDense
+from stroma.layers.masking import Identity, Masking
 from stroma.layers.merging import (
     Add,
     Average,
@@ -52,6 +54,7 @@ from stroma.layers.regularization import (
 from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
 from stroma.layers.reshaping import Flatten, Permute, Reshape
 from stroma.layers.torch_module import TorchModuleWrapper
+from stroma.layers.wrapping import Wrapper
 
 # Keras' shorter names
 Convolution2D, SeparableConvolution2D = Conv2D, SeparableConv2D
@@ -60,7 +63,8 @@ GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
 
 __all__ = [
     "Layer", "Input", "InputLayer",
-    "Dense", "Conv2D", "Convolution2D",
+    "Wrapper", "Identity", "Masking",
+    "Dense", "EinsumDense", "Conv2D", "Convolution2D",
     "DepthwiseConv2D", "SeparableConv2D", "SeparableConvolution2D", "ConvNeXtBlock",
     "MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D",
     "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
