@@ -113,6 +113,31 @@ def test_softmax_or_logits_is_the_same_student(digits, teacher) -> None:
     assert (found[0] - found[1]).abs().max() < 1e-3
 
 
+def test_a_torch_module_teaches_what_the_same_network_in_stroma_does() -> None:
+    set_random_seed(0)
+    convolution, dense = layers.Conv2D(4, 3, name="conv"), layers.Dense(3, name="dense")
+    pictures = layers.Input((8, 8, 1))
+    pooled = layers.GlobalAveragePooling2D()(convolution(pictures))
+    ours = Model(pictures, dense(pooled))
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(4, 3),
+    )  # fmt: skip
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values())))
+    x = np.random.default_rng(0).random((40, 8, 8, 1), np.float32)
+    y = np.arange(40) % 3
+    students = []
+    for teacher in (ours, theirs):
+        set_random_seed(1)
+        flat = layers.Input((8, 8, 1))
+        students.append(Model(flat, layers.Dense(3)(layers.Flatten()(flat))))
+        distill(teacher, students[-1], (x, y), layout="NCHW", epochs=2)
+    first, second = (student.predict(x, verbose=0) for student in students)
+    assert np.abs(first - second).max() < 1e-5
+    with pytest.raises(ShapeError, match="order is not said"):
+        distill(theirs, students[0], (x, y))
+
+
 def test_features_come_closer_to_the_teachers(digits, teacher) -> None:
     x, y = digits[0][:300], digits[1][:300]
     student = network(16, 3)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from stroma import layers
 from stroma.core.checks import check_number
 from stroma.core.errors import ArgumentError, DataError, ShapeError
 from stroma.core.layer import Layer
 from stroma.data import Part
+from stroma.layers.torch_module import Layout
 from stroma.losses import MeanSquaredError, SparseCategoricalCrossentropy
 from stroma.models import Model
 from stroma.training.state import History
@@ -52,7 +53,7 @@ def distillation_loss(
 
 
 def distill(
-    teacher: Model,
+    teacher: nn.Module,
     student: Model,
     data: Part | tuple[Any, Any],
     *,
@@ -61,6 +62,7 @@ def distill(
     alpha: float = 0.9,
     features: Features = None,
     feature_strength: float = 1.0,
+    layout: Layout | None = None,
     optimizer: Any = "adam",
     epochs: int = 30,
     batch_size: int = 32,
@@ -75,15 +77,18 @@ def distill(
     may do worse than with the labels alone; what helps most are photos without labels.
 
     Args:
-        teacher: Trained; it ends in logits or in softmax, which is found by looking at its answers.
+        teacher: Trained, a model or any PyTorch module (left in eval mode); it ends in logits or
+            in softmax, which is found by looking at its answers.
         student: Trained in place; it ends in logits or in softmax.
         data: A part of a data set, or (x, y): labelled samples, y (N,) class indices.
         unlabelled: (M, *) more x, of which the student hears what the teacher says.
         temperature: T > 0.
         alpha: Share of the soft loss, 0 to 1.
         features: Layers of the student to layers of the teacher: the student's features, through
-            one trained affine map of the channels that is thrown away, should equal the teacher's.
+            one trained affine map of the channels that is thrown away, should equal the teacher's;
+            of a teacher that is a recorded model.
         feature_strength: Weight of that mean squared error, >= 0.
+        layout: "NCHW" or "NHWC", what a teacher that is a PyTorch module takes of pictures.
         optimizer, epochs, batch_size, seed, verbose, options: As in `Model.fit` and `compile`.
     Returns: What `fit` gives.
     Raises: ArgumentError: a number out of its range; both networks share weights. ShapeError: they
@@ -114,7 +119,7 @@ def distill(
         x = np.concatenate([x, np.asarray(unlabelled)])
         y = np.concatenate([y, np.zeros(len(x) - labelled, y.dtype)])
     pairs = dict(features or {})
-    answers, *maps = _asked(teacher, list(pairs.values()), x)
+    answers, *maps = _asked(_recorded(teacher, x.shape[1:], layout), list(pairs.values()), x)
     inputs = layers.Input(batch_shape=student.input_shape)
     scores, *seen = _several(_with_layers(student, list(pairs)), inputs)
     if scores.shape[-1] != answers.shape[-1]:
@@ -166,6 +171,13 @@ def _are_probabilities(answers: np.ndarray) -> bool:
     return bool((answers >= 0).all() and np.allclose(answers.sum(-1), 1, atol=1e-3))
 
 
+def _recorded(teacher: nn.Module, shape: tuple[int, ...], layout: Layout | None) -> Model:
+    if isinstance(teacher, Model):
+        return teacher
+    inputs = layers.Input(shape)
+    return Model(inputs, layers.TorchModuleWrapper(teacher, layout=layout)(inputs))
+
+
 def _with_layers(network: Model, names: Sequence[str]) -> Model:
     outputs = [network.get_layer(name).output for name in names]
     return Model(network.input, [network.output, *outputs]) if names else network
@@ -193,7 +205,7 @@ def _translated(seen: Any, wanted: np.ndarray, pair: tuple[str, str]) -> Any:
     return layers.Dense(wanted.shape[-1])(seen)
 
 
-def _check_apart(teacher: Model, student: Model) -> None:
+def _check_apart(teacher: nn.Module, student: Model) -> None:
     own = {id(weight) for weight in student.parameters()}
     if any(id(weight) in own for weight in teacher.parameters()):
         raise ArgumentError(
