@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from stroma.core.errors import ArgumentError, RunError
+from stroma.core.errors import ArgumentError
 from stroma.core.records import LayerRow
 from stroma.network import freezing
 from stroma.network.design import design
@@ -27,7 +26,8 @@ from stroma.training import fitting, on_batch
 from stroma.training.adapters import as_batches
 from stroma.training.callbacks import Callback
 from stroma.training.run_folder import RunFolder
-from stroma.training.state import History, State
+from stroma.training.state import History
+from stroma.training.steps import OWN, Steps
 
 __all__ = [
     "Model", "Sequential", "fit",
@@ -36,7 +36,7 @@ __all__ = [
 
 
 @networks_registry.register("Functional", "Model")
-class Model(Savable):
+class Model(Savable, Steps):
     """A network that can be trained.
 
     Made from symbolic inputs and outputs, or subclassed with an own `call`.
@@ -55,9 +55,6 @@ class Model(Savable):
         >>> list(history.history)
         ['loss']
     """
-
-    _compiled: fitting.Compiled | None = None
-    _state: State | None = None
 
     def compile(
         self,
@@ -88,9 +85,23 @@ class Model(Savable):
             auto_scale_loss: Accepted; float16 is scaled by the optimizer's own factor.
             precision: "auto", "float32" or "bfloat16": what `fit` computes in.
             tune: Must be False: nothing is measured yet, "auto" follows static rules.
-        Raises: ArgumentError: a name is not known; `tune`; a class with a training step of its own.
+        Raises: ArgumentError: a name is not known; `tune`; `jit_compile` for a class with
+            steps of its own.
         """
-        _check_standard_steps(type(self), tune)
+        if tune:
+            raise ArgumentError(
+                "compile(tune=True) is not there yet",
+                where="compile(tune=...)",
+                why='precision="auto" and jit_compile="auto" follow static rules',
+                fix="leave tune away",
+            )
+        if jit_compile is True and not run_eagerly and self.takes_own(*OWN):
+            raise ArgumentError(
+                f"{type(self).__name__} takes steps of its own, which are not compiled",
+                where="compile(jit_compile=True)",
+                why="they call the model and its parts themselves",
+                fix="compile the parts that cost most: self.generator = torch.compile(generator)",
+            )
         object.__setattr__(
             self,
             "_compiled",
@@ -110,58 +121,6 @@ class Model(Savable):
             return list(self._outputs)
         keys = {id(layer): key for key, layer in self.keys().items()}
         return [keys.get(id(tensor.node.target), tensor.node.title()) for tensor in self.outputs]
-
-    @property
-    def compiled(self) -> bool:
-        return self._compiled is not None
-
-    @property
-    def optimizer(self) -> Any:
-        return self._require_compiled().optimizer
-
-    @property
-    def metrics_names(self) -> list[str]:
-        return [key for key, _ in self._require_compiled().objective.trackers()]
-
-    @property
-    def loss(self) -> Any:
-        """What `compile` was given as `loss`."""
-        return self._require_compiled().objective.given["loss"]
-
-    @property
-    def metrics(self) -> list[Any]:
-        """The metrics that measure now, the mean loss first; all of them once data were seen."""
-        return [metric for _, metric in self._require_compiled().objective.trackers()]
-
-    @property
-    def history(self) -> History | None:
-        """What the last `fit` returned; None before it."""
-        return None if self._state is None else self._state.history
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy has the optimizer, not the run that goes on nor compiled code."""
-        compiled = self._compiled and replace(self._compiled, callable=None)
-        return {**super().__getstate__(), "_state": None, "_compiled": compiled}
-
-    @property
-    def stop_training(self) -> bool:
-        """Set it to True in a callback to end `fit` after this step."""
-        return self._state is not None and bool(self._state.stop_reason)
-
-    @stop_training.setter
-    def stop_training(self, value: bool) -> None:
-        if self._state is not None:
-            self._state.stop_reason = "stop_training was set" if value else ""
-
-    def _require_compiled(self) -> fitting.Compiled:
-        if self._compiled is None:
-            raise RunError(
-                f"{self.name!r} is not compiled",
-                where=f"{type(self).__name__}",
-                why="the loss and the optimizer are not known yet",
-                fix='model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")',
-            )
-        return self._compiled
 
     def fit(
         self,
@@ -274,28 +233,23 @@ class Model(Savable):
             self, self._require_compiled(), self._state, x, y, sample_weight, class_weight
         )
         object.__setattr__(self, "_state", state)
-        return self._results(return_dict)
+        return self._listed(state.objective.results(), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Loss and metrics of one batch, without learning from it."""
-        on_batch.test_on_batch(self, self._require_compiled(), x, y, sample_weight)
-        return self._results(return_dict)
-
-    def _results(self, return_dict: bool) -> Any:
-        """What was measured, as Keras hands it over: a float, a list, or a dict by name."""
-        return self._listed(self._require_compiled().objective.results(), return_dict)
+        results = on_batch.test_on_batch(self, self._require_compiled(), x, y, sample_weight)
+        return self._listed(results, return_dict)
 
     def _listed(self, results: dict[str, float], return_dict: bool) -> Any:
+        """What was measured, as Keras hands it over: a float, a list, or a dict by name."""
         if return_dict:
             return results
-        ordered = [results[key] for key in self.metrics_names if key in results]
+        known = [key for key in self.metrics_names if key in results]
+        rest = sorted(set(results) - set(known))
+        ordered = [results[key] for key in (*known, *rest)]
         return ordered[0] if len(ordered) == 1 else ordered
-
-    def reset_metrics(self) -> None:
-        """Begin the running figures anew."""
-        self._require_compiled().objective.reset()
 
     def summary(
         self,
@@ -421,26 +375,3 @@ def fit(
         optimizer, loss, metrics=metrics, precision=precision, jit_compile=jit_compile
     )
     return fitting.fit(module, settings, data, y, epochs=epochs, layout=layout, **options)
-
-
-def _check_standard_steps(kind: type[Model], tune: bool) -> None:
-    """What Keras would obey and this loop would not is refused, never ignored."""
-    own = [name for name in _KERAS_STEPS if hasattr(kind, name)]
-    if own:
-        raise ArgumentError(
-            f"{kind.__name__} defines {own[0]}, which fit does not call",
-            where=f"class {kind.__name__}",
-            why="stroma's loop computes the loss and the update of every model itself",
-            fix="write the loop with the model's optimizer, or say the loss by compile(loss=f) "
-            "and add_loss",
-        )
-    if tune:
-        raise ArgumentError(
-            "compile(tune=True) is not there yet",
-            where="compile(tune=...)",
-            why='precision="auto" and jit_compile="auto" follow static rules',
-            fix="leave tune away",
-        )
-
-
-_KERAS_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")

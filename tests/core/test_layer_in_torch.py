@@ -247,4 +247,5 @@ def test_what_a_compiled_model_tells():
     assert model.loss == "mse"
     history = model.fit(X.numpy(), np.ones((2, 2), "float32"), verbose=0)
     assert model.history is history
-    assert [metric.name for metric in model.metrics] == ["loss", "mae"]
+    assert [metric.name for metric in model.metrics] == ["loss", "compile_metrics"]
+    assert model.metrics_names == ["loss", "mae"]

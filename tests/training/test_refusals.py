@@ -78,11 +78,7 @@ def test_labels_of_dict_outputs_and_labels_that_cost_nothing() -> None:
         network().fit(X, Y.astype(dtype), verbose=0)
 
 
-def test_steps_of_their_own_are_refused() -> None:
-    for name in ("train_step", "test_step", "compute_loss"):
-        kind = type("Mine", (models.Sequential,), {name: lambda self, *args: None})
-        model = kind([layers.Input((4,)), layers.Dense(3)])
-        refused(f"Mine defines {name}", lambda model=model: model.compile("sgd", "mse"))
+def test_what_compile_cannot_do() -> None:
     refused("tune=True", lambda: network(tune=True))
 
 

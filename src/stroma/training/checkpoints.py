@@ -21,6 +21,8 @@ from torch import Tensor
 
 from stroma.core.errors import RunError
 from stroma.core.trainability import frozen_names, restore_frozen
+from stroma.optimizers import Optimizer
+from stroma.training.own_steps import OwnSteps, own_optimizers
 from stroma.training.state import State
 
 _NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.safetensors")
@@ -33,6 +35,7 @@ def snapshot(state: State) -> dict[str, Any]:
         "model": dict(state.model.state_dict()),
         "frozen": frozen_names(state.model),
         "optimizer": dict(state.optimizer.state_dict()),
+        "own_optimizers": _own_snapshot(state),
         "objective": state.objective.state_dict(),
         "seed": state.seed,
         "precision": state.precision,
@@ -56,8 +59,11 @@ def restore(state: State, saved: dict[str, Any]) -> None:
     state.model.load_state_dict(saved["model"])
     if "frozen" in saved:  # also what a callback froze or thawed on the way
         restore_frozen(state.model, saved["frozen"])
-    state.optimizer.build(state.model.parameters())
-    state.optimizer.load_state_dict(saved["optimizer"])
+    if _own(state):
+        _restore_own(state, saved["own_optimizers"])
+    else:
+        state.optimizer.build(state.model.parameters())
+        state.optimizer.load_state_dict(saved["optimizer"])
     state.objective.load_state_dict(saved["objective"])
     state.seed, state.step = saved["seed"], saved["step"]
     state.epoch, state.batch = saved["epoch"], saved["batch"]
@@ -71,6 +77,32 @@ def restore(state: State, saved: dict[str, Any]) -> None:
                 callback.load_state_dict(entry["state"])
                 waiting.remove(entry)
                 break
+
+
+def _own(state: State) -> dict[str, Optimizer]:
+    """The optimizers of a model with steps of its own: the compiled one, and its attributes."""
+    if not isinstance(state.objective, OwnSteps):
+        return {}
+    return {"compiled": state.optimizer, **own_optimizers(state.model)}
+
+
+def _own_snapshot(state: State) -> dict[str, Any]:
+    """What each keeps, and for which parameters: the model's steps decide that, not the loop."""
+    names = {id(parameter): name for name, parameter in state.model.named_parameters()}
+    return {
+        key: {
+            "parameters": [names[id(parameter)] for parameter in optimizer.parameters],
+            "state": dict(optimizer.state_dict()),
+        }
+        for key, optimizer in _own(state).items()
+    }
+
+
+def _restore_own(state: State, saved: dict[str, Any]) -> None:
+    named = dict(state.model.named_parameters())
+    for key, optimizer in _own(state).items():
+        optimizer.build([named[name] for name in saved[key]["parameters"]])
+        optimizer.load_state_dict(saved[key]["state"])
 
 
 def write_checkpoint(folder: Path, state: State, keep: int = KEEP) -> Path:

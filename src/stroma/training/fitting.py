@@ -24,6 +24,7 @@ from stroma.training.arrays import is_arrays, lists_as_arrays, split_arrays
 from stroma.training.callbacks import Callback, Hooks
 from stroma.training.loop import Settings, evaluate, forward, to_device, train
 from stroma.training.objective import Objective
+from stroma.training.own_steps import OwnSteps, figures_of, own_predict_step
 from stroma.training.precision import Precision, choose_precision
 from stroma.training.progress import PassLine, ProgressLine, progress
 from stroma.training.run_folder import RunFolder
@@ -143,11 +144,12 @@ def fit(
     module.to(choose_device(device) if device_of(module).type == "cpu" else device_of(module))
     first = peek(data)
     precision = str(saved["precision"]) if saved else compiled.precision  # a plan is obeyed
-    settings = _settings(module, compiled, first, layout, validation_freq, precision)
+    figures = figures_of(module, compiled.objective)
+    settings = _settings(module, compiled, figures, first, layout, validation_freq, precision)
     listeners = as_listeners(callbacks)
     listeners += progress(ProgressLine, verbose, len(data), owner="fit")
     state = State(
-        module, compiled.optimizer, compiled.objective, seed=seed, epoch=initial_epoch,
+        module, compiled.optimizer, figures, seed=seed, epoch=initial_epoch,
         epochs=check_int("epochs", epochs, owner="fit", minimum=0), callbacks=listeners,
         precision=compiled.choice.name if compiled.choice is not None else "float32",
     )  # fmt: skip
@@ -155,8 +157,9 @@ def fit(
     _attach(state)
     if isinstance(module, Layer):
         object.__setattr__(module, "_state", state)
-    for source in (data, validation):
-        _check_all_labels(compiled.objective, source)
+    if figures is compiled.objective:
+        for source in (data, validation):
+            _check_all_labels(compiled.objective, source)
     if folder is None and run is not None:  # only now: data that does not fit leaves no folder
         folder = run if isinstance(run, RunFolder) else RunFolder.create(run)
     return train(state, data, settings, validation=validation, run=folder, resume=saved)
@@ -208,6 +211,7 @@ def _validation(
 def _settings(
     module: nn.Module,
     compiled: Compiled,
+    figures: Objective | OwnSteps,
     first: Batch | None,
     layout: str | None,
     validation_freq: int | Sequence[int],
@@ -220,11 +224,16 @@ def _settings(
         layout = check_layout(module, x, layout)
         plain = Settings(device=device, layout=layout)
         one = tree_map(lambda leaf: leaf[:1], x)
-        with torch.no_grad():  # builds layers that are not built yet, and the metrics
-            outputs = forward(module, one, plain, training=False)
-            compiled.objective.match(to_device(first.y, device), outputs)
         shown = tree_map(lambda leaf: leaf.permute(0, 3, 1, 2), x) if layout == "NCHW" else x
-        choice = choose_precision(precision, module, shown, device)
+        if isinstance(figures, OwnSteps):
+            figures.prepare(one)
+            own = "float32" if precision == "auto" else precision
+            choice = choose_precision(own, module, shown, device)
+        else:
+            with torch.no_grad():  # builds layers that are not built yet, and the metrics
+                outputs = forward(module, one, plain, training=False)
+                compiled.objective.match(to_device(first.y, device), outputs)
+            choice = choose_precision(precision, module, shown, device)
     compiled.choice = choice
     if compiled.jit_compile is True and compiled.callable is None:
         compiled.callable = torch.compile(module)
@@ -277,8 +286,9 @@ def evaluate_data(
     listeners = as_listeners(callbacks)
     listeners += progress(PassLine, verbose, len(data), owner="evaluate")
     state = State(
-        module, compiled.optimizer, compiled.objective, seed=0, epochs=0, callbacks=listeners
-    )
+        module, compiled.optimizer, figures_of(module, compiled.objective), seed=0, epochs=0,
+        callbacks=listeners,
+    )  # fmt: skip
     _attach(state)
     return evaluate(state, data, Settings(device=device_of(module), layout=layout))
 
@@ -290,9 +300,14 @@ def predict_batches(
     """Outputs batch by batch as NumPy arrays, moved to host memory as they come, in float32."""
     hooks = hooks or Hooks([])
     settings = Settings(device=device_of(module), layout=layout)
+    predict_step = own_predict_step(module)
     for number, batch in enumerate(data.epoch(0)):
         hooks("on_predict_batch_begin", number)
-        outputs = forward(module, to_device(batch.x, settings.device), settings, training=False)
+        x = to_device(batch.x, settings.device)
+        if predict_step is not None:
+            outputs = predict_step(x)
+        else:
+            outputs = forward(module, x, settings, training=False)
         moved = tree_map(lambda leaf: leaf.detach().cpu().numpy(), outputs)
         hooks("on_predict_batch_end", number, {"outputs": moved})
         yield moved

@@ -14,8 +14,10 @@ from stroma.training.callbacks import Hooks
 from stroma.training.checkpoints import restore
 from stroma.training.interrupt import Interrupt, Interrupted
 from stroma.training.objective import Objective
+from stroma.training.own_steps import OwnSteps
 from stroma.training.passes import (
     Settings,
+    constrain,
     constrained_weights,
     forward,
     no_batch,
@@ -47,7 +49,7 @@ def train(
     `resume` is a checkpoint's content: the run goes on there, in mid-epoch too.
     """
     hooks = Hooks(state.callbacks)
-    objective: Objective = state.objective
+    objective: Objective | OwnSteps = state.objective
     epoch_logs: dict[str, float] = {}
     with Interrupt() as interrupt, own_randomness(settings.device):
         hooks("on_train_begin")
@@ -55,7 +57,8 @@ def train(
             restore(state, resume)
         while state.epoch < state.epochs and not state.stop_reason:
             began = time.perf_counter()
-            state.optimizer.build(state.model.parameters())
+            if not isinstance(objective, OwnSteps):  # which parameters it moves, the model decides
+                state.optimizer.build(state.model.parameters())
             constrained = constrained_weights(state.model)
             hooks("on_epoch_begin", state.epoch)
             if state.batch == 0:
@@ -63,9 +66,7 @@ def train(
             for batch in data.epoch(state.epoch, state.batch):
                 hooks("on_train_batch_begin", state.batch)
                 step(state, batch, settings)
-                for weight, constraint in constrained:
-                    if weight.requires_grad:  # projecting twice may round: frozen is bit for bit
-                        weight.assign(constraint(weight.keras_view))
+                constrain(constrained)
                 state.batch, state.step = state.batch + 1, state.step + 1
                 if "on_train_batch_end" in hooks:
                     hooks("on_train_batch_end", state.batch - 1, LazyLogs(objective.results))
@@ -93,9 +94,15 @@ def train(
     return state.history
 
 
-def step(state: State, batch: Batch, settings: Settings) -> Tensor:
-    """One update: forward, loss, backward, optimizer, metrics. Nothing waits for the device."""
+def step(state: State, batch: Batch, settings: Settings) -> Tensor | None:
+    """One update: forward, loss, backward, optimizer, metrics. Nothing waits for the device.
+
+    Returns: the loss; None after a step of the model's own.
+    """
     seed_step(state.seed, state.step)
+    if isinstance(state.objective, OwnSteps):
+        state.objective.train(batch, settings)
+        return None
     x, y, weight = to_device((batch.x, batch.y, batch.weight), settings.device)
     state.optimizer.zero_grad()
     outputs = forward(state.model, x, settings, training=True)
@@ -108,6 +115,7 @@ def step(state: State, batch: Batch, settings: Settings) -> Tensor:
         raise nothing_to_train(state.model)
     state.optimizer.scale_loss(loss).backward()
     state.optimizer.step()
+    state.objective.total.update_state(loss.detach(), batch.size)
     state.objective.measure(y, outputs, weight)
     return loss
 
@@ -140,14 +148,18 @@ def evaluate(
 
 @torch.no_grad()
 def evaluate_batch(
-    model: nn.Module, objective: Objective, batch: Batch, settings: Settings
+    model: nn.Module, objective: Objective | OwnSteps, batch: Batch, settings: Settings
 ) -> None:
     """Enter one batch into the loss and the metrics, without learning from it."""
+    if isinstance(objective, OwnSteps):
+        objective.evaluate(batch, settings)
+        return
     x, y, weight = to_device((batch.x, batch.y, batch.weight), settings.device)
     outputs = forward(model, x, settings, training=False)
     objective.match(batch.y, outputs)
     objective.check_labels(batch.y, batch.indices)
-    objective.loss(model, y, outputs, weight, batch.size)
+    loss = objective.loss(model, y, outputs, weight, batch.size)
+    objective.total.update_state(loss, batch.size)
     objective.measure(y, outputs, weight)
 
 

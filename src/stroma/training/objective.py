@@ -54,6 +54,8 @@ class Objective:
         self.weights: list[float] = []
         self.parts: list[Mean] = []  # the loss of each output, when there are several
         self.measured: list[tuple[int, bool, str, Metric]] = []  # output, weighted, key, metric
+        given = metrics is not None or weighted_metrics is not None
+        self.compiled_metrics = [CompiledMetrics(self)] if given else []
         self.built = False
         self._waiting: dict[str, dict[str, Tensor]] = {}  # state loaded before the metrics exist
 
@@ -125,7 +127,7 @@ class Objective:
         return [given] * count
 
     def loss(self, module: nn.Module, y: Any, outputs: Any, weight: Any, size: int) -> Tensor:
-        """The loss of one batch; it is entered into the running means as it is computed."""
+        """The loss of one batch; those of several outputs are entered into their running means."""
         ys, outs, weights = self._matched(y, outputs, weight)
         total: Any = None
         for index, function in enumerate(self.losses):
@@ -147,7 +149,6 @@ class Objective:
                 why="no layer adds a penalty either, so no weight has a gradient",
                 fix='compile(optimizer="adam", loss="sparse_categorical_crossentropy")',
             )
-        self.total.update_state(total.detach(), size)
         return total  # type: ignore[no-any-return]  # a Tensor from here on
 
     @torch.no_grad()
@@ -220,9 +221,9 @@ class Objective:
         for key, tracker in self.trackers():
             value = tracker.result()
             if isinstance(value, dict):
-                found.update({name: _number(item) for name, item in value.items()})
+                found.update({name: as_number(item) for name, item in value.items()})
             else:
-                found[key] = _number(value)
+                found[key] = as_number(value)
         return dict(sorted(found.items()))
 
     def directions(self) -> dict[str, str]:
@@ -239,6 +240,33 @@ class Objective:
         for key, tracker in self.trackers():
             if key in state:
                 tracker.load_state_dict(state[key])
+
+
+class CompiledMetrics(Metric):
+    """The metrics given to `compile` as one, Keras' "compile_metrics"; its result is a dict.
+
+    Args:
+        objective: Where they are, matched to the outputs at the first batch.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__(name="compile_metrics")
+        self._objective = objective
+
+    def names(self) -> list[str]:
+        """Their keys in the logs; none before the first batch."""
+        return [key for _, _, key, _ in self._objective.measured]
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self._objective.match(y_true, y_pred)
+        self._objective.measure(y_true, y_pred, sample_weight)
+
+    def result(self) -> dict[str, Tensor]:
+        return {key: metric.result() for _, _, key, metric in self._objective.measured}
+
+    def reset_state(self) -> None:
+        for _, _, _, metric in self._objective.measured:
+            metric.reset_state()
 
 
 def outermost_layers(module: nn.Module) -> list[Layer]:
@@ -265,6 +293,7 @@ def _numbered(count: int) -> list[str]:
     return [f"output_{index}" for index in range(count)] if count > 1 else ["output"]
 
 
-def _number(value: Any) -> Any:
+def as_number(value: Any) -> Any:
+    """A figure as Python's number, or a list of them; this waits for the device."""
     tensor = torch.as_tensor(value)
     return tensor.item() if tensor.numel() == 1 else tensor.tolist()

@@ -112,3 +112,10 @@ def constrained_weights(model: nn.Module) -> list[tuple[Weight, Any]]:
         for weight in model.parameters()
         if isinstance(weight, Weight) and weight.spec.constraint is not None
     ]
+
+
+def constrain(weights: list[tuple[Weight, Any]]) -> None:
+    """Apply the constraints of `constrained_weights`."""
+    for weight, constraint in weights:
+        if weight.requires_grad:  # projecting twice may round: frozen stays bit for bit
+            weight.assign(constraint(weight.keras_view))
