@@ -13,10 +13,16 @@ from torch import nn
 
 import stroma
 from stroma import layers
-from stroma.core.errors import ArgumentError, DataError, WeightsError
+from stroma.core.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    ShapeError,
+    WeightsError,
+)
 from stroma.core.records_rank import BaseScore, Ranking
 from stroma.core.seeds import set_random_seed
-from stroma.data import digits
+from stroma.data import arrays, digits
 from stroma.models import Model
 from stroma.transfer import RidgeHead, features, pareto_front, rank
 from stroma.transfer.rank import _compared
@@ -155,3 +161,17 @@ def test_faults(data) -> None:
     one = data.train.take(np.flatnonzero(data.train.labels == 0))
     with pytest.raises(DataError, match="of class 0"):
         rank(base(4), one, cache=False)
+
+
+def test_rank_takes_photos_and_networks(data) -> None:
+    for bases, pictures, message in (
+        ([base(4)], "photos/", "the pictures are a path"),
+        ([base(4)], np.zeros((3, 8, 8, 1)), "the pictures are"),
+        ([3], data, "no network"),
+    ):
+        with pytest.raises(ArgumentTypeError, match=message):
+            rank(bases, pictures)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 9, 9, 1), np.uint8)
+    larger = arrays(pixels, np.arange(40) % 2, ["a", "b"])
+    with pytest.raises(ShapeError, match="the base takes"):
+        rank([base(4)], larger)

@@ -20,7 +20,9 @@ from stroma.jobs.table import Base, FeatureTable, facts_of_base, pretrained
 from stroma.jobs.watch import Watch
 from stroma.models import Model
 from stroma.training.fitting import choose_device
-from stroma.training.precision import Precision, choose_precision
+from stroma.training.precision import Precision
+from stroma.transfer.features import verdict_path
+from stroma.transfer.rounding import feature_precision
 from stroma.zoo.weights import FoundWeights
 
 _PROBE = 8  # photos that a base is timed on
@@ -136,7 +138,8 @@ def _timed(extractor: Model, data: ImageData, device: str) -> tuple[Precision, f
     place = choose_device(device)
     extractor.to(place)
     x = torch.from_numpy(data.train.images(range(min(_PROBE, len(data.train))))).to(place).float()
-    precision = choose_precision("auto", extractor, x[:1], place)
+    verdict = verdict_path(extractor, data.train, place)
+    precision = feature_precision("auto", extractor, data.train, place, verdict)
     with (
         torch.no_grad(),
         torch.autocast(place.type, precision.dtype, enabled=precision.dtype is not None),

@@ -32,9 +32,9 @@ from stroma.models import Model
 from stroma.network.folding import fold_batch_norm
 from stroma.network.network import Network
 from stroma.training.fitting import choose_device
-from stroma.training.precision import choose_precision
 from stroma.transfer.compose import feature_extractor, modes_kept
 from stroma.transfer.inputs import as_base, as_part, as_tuple, check_pictures
+from stroma.transfer.rounding import feature_precision
 
 _PROBES = 8  # photos that are computed again before a cache is believed
 
@@ -67,8 +67,9 @@ def features(
         layer, preprocessing, layout: As in `feature_extractor`.
         batch_size: Pictures at once; None: 16 on a CPU, where the maps then stay near the core, 256
             elsewhere.
-        precision: What the network computes in: "auto" takes bfloat16 where it is faster, which
-            moves features by about 1 %; or "float32", "bfloat16".
+        precision: What the network computes in: "float32", "bfloat16", or "auto": bfloat16 where it
+            is faster and a trial on some of the photos shows that heads answer and rank as before
+            (`rounding.feature_precision`). Parts that are compared should be given the same one.
         device: "auto", "cpu", "cuda".
         cache: Whether to look on disk first, and to leave the features there.
         views: How often each picture is seen: once as it is, then changed by `augment`. Views of
@@ -98,7 +99,9 @@ def features(
         if not len(part):
             return np.zeros((*shape[:-1], int(extractor.output_shape[-1])), np.float32)
         size = batch_size or (16 if place.type == "cpu" else 256)
-        run = _Runner(extractor, part, size, precision, place, seen)
+        verdict = verdict_path(extractor, part, place) if cache and precision == "auto" else None
+        dtype = feature_precision(precision, extractor, part, place, verdict).dtype
+        run = _Runner(extractor, part, size, dtype, place, seen)
         return _found(run, cache, progress).reshape(shape)
 
 
@@ -188,7 +191,7 @@ class _Runner:
         extractor: Model,
         part: Part,
         batch_size: int,
-        precision: str,
+        precision: torch.dtype | None,
         device: torch.device,
         views: _Views,
     ) -> None:
@@ -196,8 +199,7 @@ class _Runner:
         self.extractor, self.part, self.device = extractor, part, device
         self.network: Network = extractor  # what is run
         self.batch_size = batch_size
-        example = torch.zeros(1, *part.shape, device=device)
-        self.dtype = choose_precision(precision, extractor, example, device).dtype
+        self.dtype = precision
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
@@ -231,17 +233,25 @@ class _Runner:
         return np.concatenate(rows), digest.digest()
 
 
+def verdict_path(extractor: Model, part: Part, device: torch.device) -> Path:
+    """Where the outcome of the trial of bfloat16 on these photos is kept."""
+    return _place(extractor, part, device.type, "precision").with_suffix(".json")
+
+
 def _cache_path(run: _Runner) -> Path:
+    facts = (str(run.dtype), run.device.type, *run.views.key(run.batch_size))
+    return _place(run.extractor, run.part, *facts).with_suffix(".npz")
+
+
+def _place(extractor: Model, part: Part, *facts: object) -> Path:
+    """The name in the cache of what depends on this network, these photos and more `facts`."""
     weights = hashlib.sha256()
-    for name, tensor in run.extractor.state_dict().items():
+    for name, tensor in extractor.state_dict().items():
         values = tensor.detach().cpu().contiguous()
         weights.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
         weights.update(values.reshape(-1).view(torch.uint8).numpy())
-    key = cache_key(
-        weights.hexdigest(), str(run.extractor.graph), run.part.names, run.part.shape,
-        str(run.dtype), run.device.type, *run.views.key(run.batch_size),
-    )  # fmt: skip
-    return cache_root() / "features" / f"{key}.npz"
+    key = cache_key(weights.hexdigest(), str(extractor.graph), part.names, part.shape, *facts)
+    return cache_root() / "features" / key
 
 
 def _load(path: Path, run: _Runner) -> np.ndarray | None:

@@ -23,14 +23,16 @@ from stroma.models import Model
 from stroma.network.freezing import unfreeze
 from stroma.training import fitting
 from stroma.training.callbacks import Callback
-from stroma.transfer.compose import feature_extractor, with_head
-from stroma.transfer.features import features
+from stroma.training.fitting import choose_device
+from stroma.transfer.compose import feature_extractor, modes_kept, with_head
+from stroma.transfer.features import features, verdict_path
 from stroma.transfer.finetune import Finetuned, finetune
 from stroma.transfer.heads.choose import MOST_WORK, HeadChoice, choose_head
 from stroma.transfer.heads.head import Head
 from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import TARGETS, Target, estimate
 from stroma.transfer.inputs import as_base, as_image_data, as_tuple, check_pictures
+from stroma.transfer.rounding import feature_precision
 from stroma.transfer.stages import Stage, layer_at, split, stages
 from stroma.transfer.unlike import below_head
 
@@ -52,6 +54,7 @@ class Transferred:
         rungs: All that were tried or left out, in order.
         tuned: What fine-tuning gave, where that was chosen.
         choice: How the heads compare, where there were several.
+        precision: What features were computed in, and why; empty: somebody else computed them.
     """
 
     model: Model
@@ -61,6 +64,7 @@ class Transferred:
     rungs: tuple[Rung, ...] = ()
     tuned: Finetuned | None = None
     choice: HeadChoice | None = None
+    precision: str = ""
 
     def __str__(self) -> str:
         return "\n".join(_told(rung) for rung in self.rungs)
@@ -125,20 +129,25 @@ def transfer(
     as_base(base, owner="transfer")
     as_image_data(data, owner="transfer")
     check_pictures(base, data.shape, owner="transfer")
-    extractor = feature_extractor(
-        base, layer=layer, preprocessing=preprocessing, input_shape=data.shape, layout=layout
-    )
+    place = choose_device(device)
+    with modes_kept(base):
+        extractor = feature_extractor(
+            base, layer=layer, preprocessing=preprocessing, input_shape=data.shape, layout=layout
+        ).to(place)
+        verdict = verdict_path(extractor, data.train, place) if cache else None
+        chosen = feature_precision(precision, extractor, data.train, place, verdict)
 
-    def of(name: str, part: Part) -> np.ndarray:
-        told = (lambda done, total: progress(name, done, total)) if progress else None
-        return features(
-            extractor, part, precision=precision, device=device, cache=cache, progress=told
-        )
+        def of(name: str, part: Part) -> np.ndarray:
+            told = (lambda done, total: progress(name, done, total)) if progress else None
+            return features(
+                extractor, part, precision=chosen.name, device=device, cache=cache, progress=told
+            )
 
-    return climb(
-        extractor, data, of, deadline=None if budget is None else began + budget, began=began,
-        head=head, target=target, epochs=epochs, precision=precision, device=device, seed=seed,
-    )  # fmt: skip
+        found = climb(
+            extractor, data, of, deadline=None if budget is None else began + budget, began=began,
+            head=head, target=target, epochs=epochs, precision=precision, device=device, seed=seed,
+        )  # fmt: skip
+    return replace(found, precision=chosen.reason)
 
 
 def climb(

@@ -25,12 +25,13 @@ from stroma.layers.torch_module import Layout
 from stroma.models import Model
 from stroma.network.folding import fold_batch_norm
 from stroma.training.fitting import choose_device
-from stroma.training.precision import choose_precision
 from stroma.transfer.bases import load_base, provenance
-from stroma.transfer.compose import feature_extractor
-from stroma.transfer.features import features
+from stroma.transfer.compose import feature_extractor, modes_kept
+from stroma.transfer.features import features, verdict_path
 from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import TARGETS, Target, difference, estimate
+from stroma.transfer.inputs import as_base, as_part, check_pictures
+from stroma.transfer.rounding import feature_precision
 from stroma.transfer.transferability import h_score, log_maximum_evidence
 
 Base = nn.Module | str | PathLike[str]
@@ -95,7 +96,7 @@ def rank(
         2021; H-score: Bao et al. 2019, Ibrahim et al. 2021.
     """
     check_choice("target", target, TARGETS, owner="rank")
-    part = data.train if isinstance(data, ImageData) else data
+    part = data.train if isinstance(data, ImageData) else as_part(data, owner="rank")
     if photos is not None and len(part) > check_positive_int("photos", photos, owner="rank"):
         order = np.argsort(mix_array(seed, 0, np.arange(len(part))), kind="stable")
         part = part.take(np.sort(order[:photos]))
@@ -107,11 +108,15 @@ def rank(
             input_shape=part.shape, layout=layout,
         )  # fmt: skip
         told = _telling(progress, name)
-        found = features(
-            extractor, part, batch_size=batch_size, precision=precision, device=device,
-            cache=cache, progress=told,
-        )  # fmt: skip
-        seconds = _seconds_per_photo(extractor, part, batch_size, precision, place)
+        with modes_kept(base):
+            extractor.to(place).eval()
+            verdict = verdict_path(extractor, part, place) if cache else None
+            chosen = feature_precision(precision, extractor, part, place, verdict)
+            found = features(
+                extractor, part, batch_size=batch_size, precision=chosen.name, device=device,
+                cache=cache, progress=told,
+            )  # fmt: skip
+            seconds = _seconds_per_photo(extractor, part, batch_size, chosen.dtype, place)
         row, right = _score(name, found, part.labels, target, seconds)
         tried.append((_with_facts(row, base, extractor), right))
     rows = _compared(tried, part.labels, target)
@@ -149,10 +154,11 @@ def _named(
     named: dict[str, nn.Module] = {}
     for name, source in given:
         base = (
-            source
-            if isinstance(source, nn.Module)
-            else load_base(source, input_shape=(shape[0], shape[1], shape[2]))
+            load_base(source, input_shape=(shape[0], shape[1], shape[2]))
+            if isinstance(source, (str, PathLike))
+            else as_base(source, owner="rank")
         )
+        check_pictures(base, shape, owner="rank")
         name = name or provenance(base).architecture
         if name in named:
             raise ArgumentError(
@@ -179,13 +185,13 @@ def _telling(
 
 
 def _seconds_per_photo(
-    extractor: Model, part: Part, batch_size: int | None, precision: str, place: torch.device
-) -> float:
+    extractor: Model, part: Part, batch_size: int | None, dtype: torch.dtype | None,
+    place: torch.device,
+) -> float:  # fmt: skip
     """The median over a few batches, computed as `features` does."""
     size = min(batch_size or (16 if place.type == "cpu" else 256), len(part))
-    network = fold_batch_norm(extractor.to(place).eval())
+    network = fold_batch_norm(extractor)
     x = torch.from_numpy(part.take(slice(size)).images(range(size))).to(place).float()
-    dtype = choose_precision(precision, extractor, x[:1], place).dtype
     times = []
     with torch.no_grad(), torch.autocast(place.type, dtype, enabled=dtype is not None):
         for _ in range(_BATCHES + 1):
