@@ -27,8 +27,15 @@ class Example(NamedTuple):
 
 
 TWO = (PICTURE, PICTURE)
+SEQUENCE = (6, 3)
 
 OURS = {"StochasticDepth", "ConvNeXtBlock"}  # layers that Keras has not
+
+# layers that take a step, or hold other layers: no arguments and inputs of their own to give here
+WITHIN_OTHERS = {
+    "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells", "RNN",
+    "Bidirectional", "TimeDistributed",
+}  # fmt: skip
 
 EXAMPLES: dict[str, list[Example]] = {
     "Dense": [
@@ -121,6 +128,20 @@ EXAMPLES: dict[str, list[Example]] = {
     "SpatialDropout1D": [Example({"rate": 0.5}, ((7, 4),))],
     "SpatialDropout2D": [Example({"rate": 0.5})],
     "SpatialDropout3D": [Example({"rate": 0.5}, ((3, 4, 5, 2),))],
+    # recurrent: the cells inside and the layers around have tests of their own (test_recurrent)
+    "SimpleRNN": [
+        Example({"units": 4}, (SEQUENCE,)),
+        Example({"units": 4, "activation": "relu", "return_sequences": True}, (SEQUENCE,)),
+    ],
+    "LSTM": [
+        Example({"units": 4}, (SEQUENCE,)),
+        Example({"units": 4, "return_sequences": True, "use_bias": False}, (SEQUENCE,)),
+        Example({"units": 4, "recurrent_activation": "hard_sigmoid"}, (SEQUENCE,)),
+    ],
+    "GRU": [
+        Example({"units": 4, "return_sequences": True}, (SEQUENCE,)),
+        Example({"units": 4, "reset_after": False, "go_backwards": True}, (SEQUENCE,)),
+    ],
     # preprocessing, augmentation (at rest here: the contract is about inference)
     "Rescaling": [Example({"scale": 0.5, "offset": 1.0})],
     "Normalization": [Example({"mean": [1.0, 2.0, 3.0, 4.0], "variance": [1.0, 4.0, 9.0, 16.0]})],

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from keras_parity import random_inputs
-from layer_examples import EXAMPLES, OURS
+from layer_examples import EXAMPLES, OURS, WITHIN_OTHERS
 from oracle import keras
 from stroma.layers.registry import layers_registry
 
@@ -51,6 +51,8 @@ def axes(text):
 def test_the_shape_line_is_true(layer_class):
     line = re.search(r"Shape:\s*\[?\(([^)]*)\).*->\s*\(([^)]*)\)", layer_class.__doc__)
     assert line, "the docstring has no line Shape: (B, ...) -> (B, ...)"
+    if layer_class.__name__ in WITHIN_OTHERS:
+        return
     given, promised = axes(line[1]), axes(line[2])
     fitting = 0
     for example in EXAMPLES[layer_class.__name__]:

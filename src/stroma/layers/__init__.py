@@ -44,6 +44,9 @@ from stroma.layers.pooling import (
     MaxPooling2D,
 )
 from stroma.layers.preprocessing import Normalization, Rescaling, Resizing
+from stroma.layers.recurrent import RNN, StackedRNNCells
+from stroma.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
+from stroma.layers.recurrent_units import GRU, LSTM, SimpleRNN
 from stroma.layers.regularization import (
     Dropout,
     SpatialDropout1D,
@@ -54,6 +57,7 @@ from stroma.layers.regularization import (
 from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
 from stroma.layers.reshaping import Flatten, Permute, Reshape
 from stroma.layers.torch_module import TorchModuleWrapper
+from stroma.layers.wrappers import Bidirectional, TimeDistributed
 from stroma.layers.wrapping import Wrapper
 
 # Keras' shorter names
@@ -74,6 +78,8 @@ __all__ = [
     "Activation", "ReLU", "LeakyReLU", "Softmax",
     "BatchNormalization", "LayerNormalization",
     "Dropout", "StochasticDepth", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "SimpleRNN", "LSTM", "GRU", "RNN", "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells",
+    "Bidirectional", "TimeDistributed",
     "Rescaling", "Normalization", "Resizing",
     "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
