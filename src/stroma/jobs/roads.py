@@ -10,6 +10,8 @@ from pathlib import Path
 from stroma import zoo
 from stroma.core.errors import ArgumentError, WeightsError
 from stroma.jobs.options import TrainOptions
+from stroma.transfer.bases import architecture_of
+from stroma.zoo.hub import hub_weights, is_hub_name
 from stroma.zoo.weights import TABLE, FoundWeights, find_local, resolve_weights, torch_cache
 
 # Nobody names them, so these are tried in this order: best features first, as long as time allows.
@@ -51,7 +53,10 @@ def choose_road(
         return Road("you asked for no pretrained weights (--weights none)", _with_weights(options))
     other = _typed(options.path, "--weights", "none")
     if given is not None:
-        name = options.model or _architecture_of(given)
+        if is_hub_name(given):
+            name = options.model or architecture_of(hub_weights(given, download=True, say=say))
+        else:
+            name = options.model or _architecture_of(given)
         tag = Path(given) if Path(given).is_file() else given
         found = resolve_weights(name, tag, say=say)
         return Road(f"you named weights ({given})", other, (found,), name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from stroma import zoo
-from stroma.core.errors import GraphError, ShapeError, WeightsError
+from stroma.core.errors import ArgumentTypeError, GraphError, ShapeError, WeightsError
 from stroma.core.preprocessing import Preprocessing
 from stroma.core.records_transfer import BaseFacts
 from stroma.models import Model
@@ -18,7 +18,7 @@ from stroma.saving.files import regular_file
 from stroma.saving.weights import read_weights
 from stroma.transfer.unlike import below_head
 from stroma.zoo.cards import read_card
-from stroma.zoo.hub import PREFIX, hub_weights
+from stroma.zoo.hub import hub_weights, is_hub_name
 from stroma.zoo.table import TABLE
 from stroma.zoo.translation import resnet_of, torchvision_names
 from stroma.zoo.weights import FoundWeights, Purpose
@@ -42,9 +42,10 @@ def load_base(
     (`config.json`, `preprocessor_config.json`), or as given here. No file ever runs code.
 
     Args:
-        source: A name in the zoo ("resnet50", "resnet50:imagenet-v2"); "hf-hub:owner/name", from
-            the Hugging Face cache; a file of weights with torchvision's, timm's or transformers'
-            names (ResNets); or a `.keras` file, which is cut below its head.
+        source: A name in the zoo ("resnet50", "resnet50:imagenet-v2"); "hf://owner/name" of the
+            Hugging Face hub, fetched where it is not on this machine (extra `hub`); a file of
+            weights with torchvision's, timm's or transformers' names (ResNets); or a `.keras`
+            file, which is cut below its head.
         architecture: Builder in `stroma.zoo` for a file of weights; None: by what lies beside the
             file, its hash, its name, or the blocks that it holds.
         input_shape: (height, width, channels) of the pictures; None: what the network has.
@@ -55,6 +56,13 @@ def load_base(
     Raises: WeightsError: the file does not say for which network it is, or does not fit it, weight
         by weight. FileFormatError: it is damaged or unsafe. GraphError: no head is found to cut.
     """
+    if not isinstance(source, (str, PathLike)):
+        raise ArgumentTypeError(
+            f"load_base: the source is {source!r} ({type(source).__name__}), no name and no file",
+            where="load_base(source)",
+            why="a network that is there already needs no loading",
+            fix="load_base('squeezenet1_1'), or the path of a file",
+        )
     if str(source).endswith(".keras"):
         base = _from_keras(Path(source), layer, input_shape)
     else:
@@ -124,8 +132,8 @@ def _from_weights(
     name, _, tag = str(source).partition(":")
     weights: str | PathLike[str] = source
     if architecture is None:
-        if isinstance(source, str) and source.startswith(PREFIX):
-            architecture = architecture_of(hub_weights(source))
+        if isinstance(source, str) and is_hub_name(source):
+            architecture = architecture_of(hub_weights(source, download=True))
         elif not Path(source).is_file() and (name in zoo.architectures or name.isidentifier()):
             architecture, weights = name, tag or purpose
         else:

@@ -23,7 +23,7 @@ from stroma.core.preprocessing import Preprocessing
 from stroma.saving.files import regular_file
 from stroma.zoo.cards import Card, read_card
 from stroma.zoo.fetch import download_file
-from stroma.zoo.hub import PREFIX, hub_cache, hub_files, hub_weights
+from stroma.zoo.hub import hub_cache, hub_files, hub_weights, is_hub_name
 from stroma.zoo.table import TABLE as TABLE
 from stroma.zoo.table import WeightsEntry as WeightsEntry
 
@@ -118,7 +118,7 @@ def resolve_weights(
 
     Args:
         architecture: Builder the weights are for ("resnet50").
-        weights: A path; "hf-hub:owner/name", which is looked for in the Hugging Face cache; or a
+        weights: A path; "hf://owner/name" of the Hugging Face hub, or timm's "hf-hub:..."; or a
             name: a tag ("imagenet-v1"), the start of one ("imagenet"), the architecture,
             "architecture:tag", or a purpose ("finetuning").
         purpose: "features" or "finetuning": what the weights are for.
@@ -138,8 +138,8 @@ def resolve_weights(
           try: weights='imagenet-v1', or the path of a file
     """  # noqa: E501  (what a doctest expects cannot be wrapped)
     say = say or _to_stderr
-    if isinstance(weights, str) and weights.startswith(PREFIX):
-        path = hub_weights(weights)
+    if isinstance(weights, str) and is_hub_name(weights):
+        path = hub_weights(weights, download=download, say=say)
         return replace(_given(architecture, path), place="in the Hugging Face cache")
     if isinstance(weights, str) and weights in PURPOSES:
         purpose, weights = weights, architecture
