@@ -26,8 +26,9 @@ def run(layer, inputs, *, training=False, **kwargs):
     output = layer(leaves if isinstance(inputs, list) else leaves[0], training=training, **kwargs)
     weights = [w for w in layer.weights if _trains(w)]
     wanted = [*leaves, *(getattr(w, "value", w) for w in weights)]
-    # not a sum: its gradient is the same for every element, so a scrambled order would pass
-    probe = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).reshape(output.shape)
+    # not a sum: its gradient is the same for every element, so a scrambled order would pass; and
+    # not symmetric about 0: a bias' gradient would cancel out, and rounding alone be compared
+    probe = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).reshape(output.shape)
     grads = torch.autograd.grad((output * probe).sum(), wanted, allow_unused=True)
     in_keras_order = [
         grad.permute(spec.permutation) if (spec := getattr(w, "spec", None)) and spec.permutation

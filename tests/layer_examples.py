@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 PICTURE = (9, 8, 4)
+STEPS = (9, 4)
+VOLUME = (5, 4, 6, 2)
 
 
 class Example(NamedTuple):
@@ -47,12 +49,46 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"equation": "...x,xy->...y", "output_shape": 3, "bias_axes": "y"}),
         Example({"equation": "ab...,bc->ac...", "output_shape": 3, "bias_axes": "c"}, open=False),
     ],
+    "Conv1D": [
+        Example({"filters": 6, "kernel_size": 3}, (STEPS,)),
+        Example({"filters": 6, "kernel_size": 3, "padding": "causal", "strides": 2}, (STEPS,)),
+        Example({"filters": 6, "kernel_size": 2, "dilation_rate": 2, "groups": 2}, (STEPS,)),
+        Example(
+            {"filters": 2, "kernel_size": 3, "data_format": "channels_first"}, (STEPS,),
+            open=False,
+        ),
+    ],
+    "Conv3D": [
+        Example({"filters": 6, "kernel_size": 2, "padding": "same", "strides": 2}, (VOLUME,)),
+        Example({"filters": 2, "kernel_size": (1, 2, 3), "groups": 2}, (VOLUME,)),
+    ],
+    "Conv1DTranspose": [
+        Example({"filters": 6, "kernel_size": 3}, (STEPS,)),
+        Example({"filters": 6, "kernel_size": 3, "padding": "same", "strides": 2}, (STEPS,)),
+    ],
+    "Conv2DTranspose": [
+        Example({"filters": 6, "kernel_size": 3, "activation": "tanh"}),
+        Example({"filters": 6, "kernel_size": (3, 4), "padding": "same", "strides": 2}),
+        Example({"filters": 6, "kernel_size": 2, "strides": 3, "output_padding": (0, 1)}),
+        Example({"filters": 2, "kernel_size": 3, "data_format": "channels_first"}, open=False),
+    ],
+    "Conv3DTranspose": [
+        Example({"filters": 3, "kernel_size": 2, "padding": "same", "strides": 2}, (VOLUME,)),
+        Example({"filters": 3, "kernel_size": (1, 2, 3), "use_bias": False}, (VOLUME,)),
+    ],
     "Conv2D": [
         Example({"filters": 6, "kernel_size": 3}),
         Example({"filters": 6, "kernel_size": 3, "padding": "same", "activation": "tanh"}),
         Example({"filters": 6, "kernel_size": (3, 2), "strides": 2, "padding": "same"}),
         Example({"filters": 6, "kernel_size": 2, "dilation_rate": (2, 3), "groups": 2}),
         Example({"filters": 2, "kernel_size": 3, "data_format": "channels_first"}, open=False),
+    ],
+    "DepthwiseConv1D": [
+        Example({"kernel_size": 3}, (STEPS,)),
+        Example({"kernel_size": 3, "padding": "same", "depth_multiplier": 2}, (STEPS,)),
+    ],
+    "SeparableConv1D": [
+        Example({"filters": 6, "kernel_size": 3, "padding": "same", "strides": 2}, (STEPS,)),
     ],
     "DepthwiseConv2D": [
         Example({"kernel_size": 3}),

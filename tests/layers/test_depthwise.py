@@ -13,19 +13,22 @@ from stroma.core.errors import ArgumentError, ShapeError
 from stroma.functional import padding as arithmetic
 from stroma.layers import depthwise
 
-pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+def each_axis(rank, lowest, highest):
+    return st.tuples(*[st.integers(lowest, highest)] * rank)
 
 
+@pytest.mark.parametrize("rank", [1, 2])
 @settings(max_examples=60, deadline=None)
 @given(
-    size=st.tuples(st.integers(4, 13), st.integers(4, 13)),
-    kernel=pair, strides=pair, dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    padding=st.sampled_from(["valid", "same"]), multiplier=st.integers(1, 3),
+    data=st.data(), padding=st.sampled_from(["valid", "same"]), multiplier=st.integers(1, 3),
     first=st.booleans(), separable=st.booleans(),
 )  # fmt: skip
-def test_random_configurations_equal_keras(
-    size, kernel, strides, dilation, padding, multiplier, first, separable
-):
+def test_random_configurations_equal_keras(rank, data, padding, multiplier, first, separable):
+    size = data.draw(each_axis(rank, 4, 13), label="size")
+    kernel = data.draw(each_axis(rank, 1, 4), label="kernel")
+    strides = data.draw(each_axis(rank, 1, 4), label="strides")
+    dilation = data.draw(each_axis(rank, 1, 3), label="dilation")
     reach = [arithmetic.reach(k, d) for k, d in zip(kernel, dilation)]
     assume(padding == "same" or all(r <= n for r, n in zip(reach, size)))
     arguments = {
@@ -33,7 +36,7 @@ def test_random_configurations_equal_keras(
         "depth_multiplier": multiplier, "use_bias": multiplier < 3,
         "data_format": "channels_first" if first else "channels_last",
     }  # fmt: skip
-    layer = layers.SeparableConv2D if separable else layers.DepthwiseConv2D
+    layer = getattr(layers, f"{'Separable' if separable else 'Depthwise'}Conv{rank}D")
     arguments |= {"filters": 4} if separable else {}
     shape = (2, *size) if first else (*size, 2)
     assert_parity(layer, arguments, random_inputs([shape], batch=2))

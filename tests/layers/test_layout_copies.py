@@ -54,3 +54,28 @@ def test_a_planted_contiguous_is_found():
 )
 def test_batch_normalization_copies_nothing(shape):
     assert copies_of(layers.BatchNormalization(), shape) == []
+
+
+SEQUENCE, PICTURE, VOLUME = (BATCH, 9, 4), (BATCH, 9, 9, 4), (BATCH, 5, 6, 7, 4)
+
+
+@pytest.mark.parametrize(("layer", "shape"), [
+    (layers.Conv1D(6, 3, padding="same"), SEQUENCE),
+    (layers.DepthwiseConv1D(3), SEQUENCE),
+    (layers.Conv1DTranspose(6, 4, strides=2, padding="same"), SEQUENCE),
+    (layers.Conv2DTranspose(6, 4, strides=2, padding="same"), PICTURE),
+    (layers.Conv3D(6, 3, padding="same"), VOLUME),
+    (layers.Conv3DTranspose(6, 3, strides=2), VOLUME),
+], ids=lambda value: getattr(value, "name", None))  # fmt: skip
+def test_convolutions_of_every_rank_copy_nothing(layer, shape):
+    """Of every rank that the activation may have on its way: (B, C, T) goes as (B, C, 1, T)."""
+    x = torch.randn(shape, requires_grad=True)
+    target = torch.rand_like(layer(x))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # with one, torch's small convolutions copy the bias as a picture
+    try:
+        for rank in (3, 4, 5):
+            step = lambda: (layer(x, training=True) * target).sum().backward()  # noqa: E731
+            assert layout_copies(step, BATCH, rank) == []
+    finally:
+        torch.set_num_threads(threads)

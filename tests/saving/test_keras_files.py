@@ -17,6 +17,7 @@ from stroma import layers, models, saving
 from stroma.core.errors import ArgumentError, FileFormatError, GraphError, WeightsError
 
 PICTURE, TABLE = (8, 8, 3), (5,)
+STEPS, VOLUME = (9, 4), (5, 4, 6, 2)
 LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("Dense", {"units": 4, "activation": "gelu", "kernel_regularizer": "l2"}, TABLE),
     ("Dense", {"units": 4, "kernel_constraint": "non_neg", "use_bias": False}, (3, 5)),
@@ -24,6 +25,13 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 4, "bias_axes": "c"}, TABLE),
     ("Identity", {}, TABLE),
     ("Masking", {"mask_value": 1.0}, (7, 5)),
+    ("Conv1D", {"filters": 4, "kernel_size": 3, "padding": "causal"}, STEPS),
+    ("Conv3D", {"filters": 4, "kernel_size": (1, 2, 3), "strides": 2}, VOLUME),
+    ("Conv1DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2}, STEPS),
+    ("Conv2DTranspose", {"filters": 4, "kernel_size": 3, "padding": "same", "strides": 2}, PICTURE),
+    ("Conv3DTranspose", {"filters": 4, "kernel_size": 3, "output_padding": 0}, VOLUME),
+    ("DepthwiseConv1D", {"kernel_size": 3, "padding": "same", "depth_multiplier": 2}, STEPS),
+    ("SeparableConv1D", {"filters": 4, "kernel_size": 3, "strides": 2}, STEPS),
     ("Conv2D", {"filters": 4, "kernel_size": 3, "padding": "same", "strides": 2}, PICTURE),
     ("Conv2D", {"filters": 6, "kernel_size": (3, 1), "groups": 3, "activation": "relu"}, PICTURE),
     ("DepthwiseConv2D", {"kernel_size": 3, "padding": "same", "depth_multiplier": 2}, PICTURE),

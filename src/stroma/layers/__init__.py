@@ -14,9 +14,14 @@ from stroma.layers.augmentation import (
     RandomZoom,
 )
 from stroma.layers.convnext import ConvNeXtBlock
-from stroma.layers.convolution import Conv2D
+from stroma.layers.convolution import Conv1D, Conv2D, Conv3D
 from stroma.layers.dense import Dense
-from stroma.layers.depthwise import DepthwiseConv2D, SeparableConv2D
+from stroma.layers.depthwise import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from stroma.layers.einsum import EinsumDense
 from stroma.layers.masking import Identity, Masking
 from stroma.layers.merging import (
@@ -58,18 +63,26 @@ from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
 from stroma.layers.reshaping import Flatten, Permute, Reshape
 from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.layers.wrappers import Bidirectional, TimeDistributed
+from stroma.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from stroma.layers.wrapping import Wrapper
 
 # Keras' shorter names
-Convolution2D, SeparableConvolution2D = Conv2D, SeparableConv2D
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+Convolution3DTranspose = Conv3DTranspose
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
 
 __all__ = [
     "Layer", "Input", "InputLayer",
     "Wrapper", "Identity", "Masking",
-    "Dense", "EinsumDense", "Conv2D", "Convolution2D",
-    "DepthwiseConv2D", "SeparableConv2D", "SeparableConvolution2D", "ConvNeXtBlock",
+    "Dense", "EinsumDense",
+    "Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D",
+    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
+    "Convolution1DTranspose", "Convolution2DTranspose", "Convolution3DTranspose",
+    "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+    "SeparableConvolution1D", "SeparableConvolution2D", "ConvNeXtBlock",
     "MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D",
     "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
     "AdaptiveAveragePooling2D",

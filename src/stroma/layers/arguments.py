@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -19,9 +21,42 @@ Con: TypeAlias = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Sizes: TypeAlias = int | Sequence[int]  # one number for every spatial axis, or one per axis
 Pairs: TypeAlias = int | Sequence[int | Sequence[int]]  # per axis one number or (before, after)
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
-Padding: TypeAlias = Literal["valid", "same"] | Sizes  # numbers: PyTorch's, on both sides alike
+# numbers: PyTorch's, on both sides alike; "causal" for sequences only
+Padding: TypeAlias = Literal["valid", "same", "causal"] | Sizes
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
 
 _AXES = {1: "steps", 2: "height, width", 3: "depth, height, width"}
+
+
+def keras_signature(init: Constructor, *first: str, **defaults: Any) -> Constructor:
+    """The same `__init__` as Keras' classes of another rank show it: other defaults, other order.
+
+    Args:
+        init: The `__init__` of a base class.
+        first: Its parameters in their new order, as far as that is another.
+        defaults: New defaults; they mean the same as the old (one number for every axis).
+    """
+    signature = inspect.signature(init)
+    order = [*signature.parameters][:1] + list(first)
+    order += [name for name in signature.parameters if name not in order]
+    shown = signature.replace(
+        parameters=[
+            (p := signature.parameters[name]).replace(default=defaults.get(name, p.default))
+            for name in order
+        ]
+    )
+    (options,) = [p.name for p in shown.parameters.values() if p.kind is p.VAR_KEYWORD]
+
+    @functools.wraps(init)
+    def shown_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        bound = shown.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        _, *named = bound.arguments.items()
+        given = dict(named)
+        init(self, **given.pop(options), **given)
+
+    shown_init.__signature__ = shown  # type: ignore[attr-defined]
+    return shown_init  # type: ignore[return-value]
 
 
 def check_data_format(value: Any, *, owner: str) -> DataFormat:
@@ -31,12 +66,15 @@ def check_data_format(value: Any, *, owner: str) -> DataFormat:
     return check_choice("data_format", value, ("channels_last", "channels_first"), owner=owner)
 
 
-def check_padding(value: Any, rank: int, *, owner: str) -> str | tuple[int, ...]:
+def check_padding(
+    value: Any, rank: int, *, owner: str, causal: bool = False
+) -> str | tuple[int, ...]:
     """`padding` by name in any case of letters, as Keras takes it, or as numbers."""
     if isinstance(value, int) or (isinstance(value, Sequence) and not isinstance(value, str)):
         return check_tuple("padding", value, rank, owner=owner, minimum=0)
     lower = value.lower() if isinstance(value, str) else value
-    return check_choice("padding", lower, ("valid", "same"), owner=owner)
+    names = ("valid", "same", "causal") if causal else ("valid", "same")
+    return check_choice("padding", lower, names, owner=owner)
 
 
 def check_spatial_rank(shape: Shape, rank: int, data_format: str, *, owner: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from stroma import activations, constraints, initializers, regularizers
@@ -13,8 +12,8 @@ from stroma.core.checks import check_positive_int, check_tuple
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import BaseOptions, Layer
 from stroma.core.weight import Weight
+from stroma.functional.convolution import convolve
 from stroma.functional.layout import from_channels_first, to_channels_first
-from stroma.functional.padding import pad, same_padding, symmetric
 from stroma.layers.arguments import (
     Act,
     Con,
@@ -27,33 +26,11 @@ from stroma.layers.arguments import (
     check_padding,
     check_spatial_rank,
     check_window_fits,
+    keras_signature,
 )
 from stroma.layers.registry import register_layer
 
-_CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _LAYOUT = {1: "WIO->OIW", 2: "HWIO->OIHW", 3: "DHWIO->OIDHW"}
-
-
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    strides: tuple[int, ...],
-    padding: str | tuple[int, ...],
-    dilation: tuple[int, ...],
-    groups: int,
-) -> Tensor:
-    """torch's convolution of any rank, with Keras' paddings by name besides torch's numbers.
-
-    Shape: (B, C, *S) -> (B, filters, *S')
-    """
-    zeros: Any = padding if isinstance(padding, tuple) else 0
-    if padding == "same":
-        pads = same_padding(x.shape[2:], weight.shape[2:], strides, dilation)
-        zeros = symmetric(pads)
-        if zeros is None:  # only then is a padded copy needed
-            x, zeros = pad(x, pads), 0
-    return _CONVOLVE[x.dim() - 2](x, weight, bias, strides, zeros, dilation, groups)
 
 
 def bias_weight(layer: Any, size: int | None) -> Weight | None:
@@ -73,9 +50,10 @@ def bias_weight(layer: Any, size: int | None) -> Weight | None:
 class BaseConv(Layer):
     """What convolutions of every rank share; `rank` is the number of spatial axes."""
 
+    rank: ClassVar[int]
+
     def __init__(
         self,
-        rank: int,
         filters: int,
         kernel_size: Sizes,
         strides: Sizes = 1,
@@ -96,11 +74,11 @@ class BaseConv(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **options)
         owner = type(self).__name__
-        self.rank = rank
+        rank = self.rank
         self.filters = check_positive_int("filters", filters, owner=owner)
         self.kernel_size = check_tuple("kernel_size", kernel_size, rank, owner=owner)
         self.strides = check_tuple("strides", strides, rank, owner=owner)
-        self.padding = check_padding(padding, rank, owner=owner)
+        self.padding = check_padding(padding, rank, owner=owner, causal=rank == 1)
         self.data_format = check_data_format(data_format, owner=owner)
         self.dilation_rate = check_tuple("dilation_rate", dilation_rate, rank, owner=owner)
         self.groups = check_positive_int("groups", groups, owner=owner)
@@ -132,14 +110,30 @@ class BaseConv(Layer):
                 fix=f"{owner}(filters={-(-self.filters // self.groups) * self.groups})",
             )
 
-    def build(self, input_shape: Shape) -> None:
+    def _channels(self, input_shape: Shape) -> int | None:
+        """The channels of an input that fits."""
         owner = type(self).__name__
         check_spatial_rank(input_shape, self.rank, self.data_format, owner=owner)
+        return input_shape[-1 if self.data_format == "channels_last" else 1]
+
+    def _make_weights(self, shape: Shape, layout: str) -> None:
+        self.weight = self.add_weight(
+            shape=shape,
+            layout=layout,
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
+        self.bias = bias_weight(self, self.filters)
+
+    def build(self, input_shape: Shape) -> None:
+        owner = type(self).__name__
+        channels = self._channels(input_shape)
         if self.padding == "valid":
             check_window_fits(
                 input_shape, self.kernel_size, self.dilation_rate, self.data_format, owner=owner
             )
-        channels = input_shape[-1 if self.data_format == "channels_last" else 1]
         if channels is not None and channels % self.groups:
             raise ShapeError(
                 f"{owner}: {channels} channels cannot be shared among groups={self.groups}",
@@ -147,19 +141,8 @@ class BaseConv(Layer):
                 why="every group reads the same number of channels",
                 fix=f"groups that divide {channels}",
             )
-        self.weight = self.add_weight(
-            shape=(
-                *self.kernel_size,
-                None if channels is None else channels // self.groups,
-                self.filters,
-            ),
-            layout=_LAYOUT[self.rank],
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            name="kernel",
-        )
-        self.bias = bias_weight(self, self.filters)
+        each = None if channels is None else channels // self.groups
+        self._make_weights((*self.kernel_size, each, self.filters), _LAYOUT[self.rank])
 
     @property
     def kernel(self) -> Tensor:
@@ -172,6 +155,38 @@ class BaseConv(Layer):
             x, self.weight, self.bias, self.strides, self.padding, self.dilation_rate, self.groups
         )
         return self.activation(from_channels_first(y, self.data_format))  # (B, *S, filters)
+
+
+@register_layer("Conv1D", "Convolution1D")
+class Conv1D(BaseConv):
+    """Convolution of sequences: each filter slides over time and gives one channel.
+
+    y[b, t, f] = act(b_f + sum over u, c of W[u, c, f] x[b, t s + u d, c])
+
+    Args:
+        filters: Channels of the output, >= 1.
+        kernel_size: Steps in the window.
+        strides: Step of the window. Not above 1 together with `dilation_rate`.
+        padding: As in `Conv2D`, or `"causal"`: zeros in front, so that y at t sees x up to t
+            and nothing later.
+        data_format, groups, activation, use_bias: As in `Conv2D`.
+        dilation_rate: Distance between the steps of a window.
+        kernel_initializer, bias_initializer: First values of W and b.
+        kernel_regularizer, bias_regularizer, activity_regularizer: Penalties on W, b and y.
+        kernel_constraint, bias_constraint: Projections of W and b after each update.
+    Shape: (B, T, C) -> (B, T', filters)
+    Raises:
+        ArgumentError: a size below 1, `filters` that `groups` does not divide.
+        ShapeError: not three axes, or a window that does not fit.
+    Example:
+        >>> Conv1D(16, 3, padding="causal", dilation_rate=4)(torch.zeros(2, 100, 8)).shape
+        torch.Size([2, 100, 16])
+
+    Reference: Waibel et al. 1989 (time delay networks); "causal": van den Oord et al. 2016,
+        "WaveNet", section 2.1. The weight is kept as torch keeps it, (filters, C / groups, width).
+    """
+
+    rank = 1
 
 
 @register_layer("Conv2D", "Convolution2D")
@@ -207,43 +222,32 @@ class Conv2D(BaseConv):
         (filters, C / groups, height, width), `kernel` is Keras' view of it.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Sizes,
-        strides: Sizes = (1, 1),
-        padding: Padding = "valid",
-        data_format: DataFormat | None = None,
-        dilation_rate: Sizes = (1, 1),
-        groups: int = 1,
-        activation: Act = None,
-        use_bias: bool = True,
-        kernel_initializer: Init = "glorot_uniform",
-        bias_initializer: Init = "zeros",
-        kernel_regularizer: Reg = None,
-        bias_regularizer: Reg = None,
-        activity_regularizer: Reg = None,
-        kernel_constraint: Con = None,
-        bias_constraint: Con = None,
-        **options: Unpack[BaseOptions],
-    ) -> None:
-        super().__init__(
-            2,
-            filters,
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            groups,
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            activity_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            **options,
-        )
+    rank = 2
+    __init__ = keras_signature(BaseConv.__init__, strides=(1, 1), dilation_rate=(1, 1))
+
+
+@register_layer("Conv3D", "Convolution3D")
+class Conv3D(BaseConv):
+    """Convolution of volumes, or of pictures in a row: each filter slides over depth as well.
+
+    Args:
+        filters: Channels of the output, >= 1.
+        kernel_size: Depth, height and width of the window in voxels, one number or three.
+        strides: Step of the window. Not above 1 together with `dilation_rate`.
+        padding, data_format, dilation_rate, groups, activation, use_bias: As in `Conv2D`.
+        kernel_initializer, bias_initializer: First values of W and b.
+        kernel_regularizer, bias_regularizer, activity_regularizer: Penalties on W, b and y.
+        kernel_constraint, bias_constraint: Projections of W and b after each update.
+    Shape: (B, S, H, W, C) -> (B, S', H', W', filters)
+    Raises:
+        ArgumentError: a size below 1, `filters` that `groups` does not divide.
+        ShapeError: not five axes, or a window that does not fit.
+    Example:
+        >>> Conv3D(8, 3, strides=2, padding="same")(torch.zeros(2, 16, 16, 16, 1)).shape
+        torch.Size([2, 8, 8, 8, 8])
+
+    Reference: Ji et al. 2013, "3D Convolutional Neural Networks for Human Action Recognition".
+    """
+
+    rank = 3
+    __init__ = keras_signature(BaseConv.__init__, strides=(1, 1, 1), dilation_rate=(1, 1, 1))
