@@ -5,21 +5,32 @@ from __future__ import annotations
 import io
 import math
 import statistics
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from scipy.stats import t
 from torch import Tensor
 
+from stroma import Model, layers, zoo
 from stroma.core.layer import Layer
+from stroma.core.preprocessing import Preprocessing
+from stroma.core.seeds import set_random_seed
 from stroma.data import ImageData, arrays
+from stroma.losses import SparseCategoricalCrossentropy
+from stroma.transfer import preprocess
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+TARGETS = NAMES[5:]  # what is transferred to; the other five are pretrained on
+WEIGHTS = "resnet20-12fca82f.th"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,32 @@ def subset(pictures: Pictures, names: Sequence[str], each: int, *, seed: int) ->
     return Pictures(pictures.pixels[np.concatenate(rows)], labels, list(names))
 
 
+def pretrained(path: Path, train: Pictures, options: Any) -> Preprocessing:
+    """Make a ResNet-20 that has seen the other five classes only, unless `path` holds it already.
+
+    Args:
+        path: Of its weights, the five classes' head among them.
+        train: CIFAR-10's training part.
+        options: `weights` (folder), `pretrain` (epochs) and `pretrain_pictures`.
+    """
+    prep: Preprocessing = zoo.resnet20(weights=options.weights / WEIGHTS).preprocessing
+    if path.exists():
+        return prep
+    others = [name for name in NAMES if name not in TARGETS]
+    data = subset(train, others, options.pretrain_pictures // len(others), seed=0).data(0, 0.1)
+    began = time.perf_counter()
+    set_random_seed(0)
+    core = zoo.resnet20(classes=len(others))
+    inputs = layers.Input((32, 32, 3))
+    model = Model(inputs, core(preprocess(View()(inputs), prep)))
+    model.compile("adamw", SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.fit(data.train, epochs=options.pretrain, batch_size=64, seed=0, verbose=0)
+    right = model.evaluate(data.validation, verbose=0)[1]
+    print(f"pretrained: {right:.3f} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    core.save_weights(path)
+    return prep
+
+
 class View(Layer):
     """CIFAR's usual view in training: mirrored, and shifted by up to four whole pixels."""
 
@@ -69,12 +106,9 @@ class View(Layer):
         return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-# Student's t for a 95 % interval, by the number of seeds
-_T = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-
-
 def half(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of the mean over seeds."""
-    if len(values) < 2:
+    """Half of the 95 % interval of the mean (Student's t)."""
+    count = len(values)
+    if count < 2:
         return float("nan")
-    return _T.get(len(values), 1.96) * statistics.stdev(values) / math.sqrt(len(values))
+    return float(t.ppf(0.975, count - 1)) * statistics.stdev(values) / math.sqrt(count)

@@ -85,7 +85,7 @@ def page(lines: str) -> str:
 
 def _where(settings: dict[str, object]) -> dict[str, object]:
     """What makes two results different measurements, rather than one repeated."""
-    names = ("image", "batch", "device", "precision", "data")
+    names = ("image", "batch", "device", "precision", "data", "base")
     return {name: settings.get(name) for name in names}
 
 

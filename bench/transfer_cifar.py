@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cifar import Pictures, View, cifar10, half, subset
+from cifar import TARGETS, View, cifar10, half, pretrained, subset
 from common import SHARED, arguments, report
 
 from stroma import Model, layers, zoo
@@ -32,8 +32,6 @@ from stroma.models import fit
 from stroma.transfer import RidgeHead, feature_extractor, features, finetune, with_head
 from stroma.transfer.wise import accuracy_and_loss
 
-TARGETS = ["dog", "frog", "horse", "ship", "truck"]  # the last five, in CIFAR's order
-
 
 def main() -> None:
     options = parse()
@@ -43,7 +41,8 @@ def main() -> None:
     first, prep = options.weights / "resnet20-12fca82f.th", None
     with tempfile.TemporaryDirectory() as folder:
         if options.pretrain:
-            first, prep = pretrained(train, options, Path(folder))
+            first = options.base or Path(folder) / "base.safetensors"
+            prep = pretrained(first, train, options)
         kept = subset(test, TARGETS, options.test // len(TARGETS), seed=0)
         results: dict[str, list[tuple[float, float]]] = {}
         for seed in range(options.seeds):
@@ -59,7 +58,11 @@ def main() -> None:
                 print(f"seed {seed}  {name:24} {accuracy:.3f}  {seconds:.1f} s", file=sys.stderr)
     report(
         "transfer_cifar",
-        {"base": "other five classes" if options.pretrain else "published, all ten classes seen",
+        {"base": (
+            f"{options.pretrain_pictures} pictures of the other five classes, "
+            f"{options.pretrain} epochs"
+            if options.pretrain else "published, all ten classes seen"
+         ),
          "pictures a class": options.pictures, "test": len(kept.labels), "seeds": options.seeds},
         table(results),
     )  # fmt: skip
@@ -110,30 +113,6 @@ def probed(base: Model, prep: Preprocessing | None, data: ImageData) -> Model:
     return with_head(extractor, head.as_layers())
 
 
-def pretrained(train: Pictures, options: Any, folder: Path) -> tuple[Path, Preprocessing]:
-    """Weights that have seen the other five classes only."""
-    others = [name for name in train.names if name not in TARGETS]
-    pictures = subset(train, others, options.pretrain_pictures // len(others), seed=0)
-    base = zoo.resnet20(weights=options.weights / "resnet20-12fca82f.th", include_top=False)
-    prep = base.preprocessing
-    data = pictures.data(0)
-    began = time.perf_counter()
-    set_random_seed(0)
-    core = zoo.resnet20(include_top=False)
-    head = layers.Dense(len(others), activation="softmax", name="head")
-    model = with_head(feature_extractor(core, preprocessing=prep), [head])
-    inputs = layers.Input(model.input_shape[1:])
-    seen = Model(inputs, model(View()(inputs)))
-    fit(seen, data.train, loss="sparse_categorical_crossentropy", optimizer="adamw",
-        epochs=options.pretrain, batch_size=64, seed=0, verbose=2)  # fmt: skip
-    answers = model.predict(data.validation, verbose=0)
-    right = accuracy_and_loss(answers, data.validation.labels)[0]
-    print(f"pretrained: {right:.3f} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-    path = folder / "others.safetensors"
-    core.save_weights(path)
-    return path, prep
-
-
 def table(results: dict[str, list[tuple[float, float]]]) -> list[dict[str, Any]]:
     """Mean, 95 % interval over seeds (Student's t), and the paired gain over plain fine-tuning."""
     plain = [accuracy for accuracy, _ in results["plain fine-tuning"]]
@@ -162,7 +141,8 @@ def parse() -> Any:
     parser.add_argument("--test", type=int, default=1000, help="test pictures")
     parser.add_argument("--pretrain", type=int, default=0, metavar="EPOCHS",
                         help="pretrain on the other five classes for so many epochs")  # fmt: skip
-    parser.add_argument("--pretrain-pictures", type=int, default=10_000)
+    parser.add_argument("--pretrain-pictures", type=int, default=25_000, help="at most 25,000")
+    parser.add_argument("--base", type=Path, help="where to keep that base, and find it again")
     return parser.parse_args()
 
 
