@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from keras_parity import Apart, Whole
+
 PICTURE = (9, 8, 4)
 STEPS = (9, 4)
 VOLUME = (5, 4, 6, 2)
@@ -102,6 +104,42 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"filters": 3, "kernel_size": 3, "data_format": "channels_first"}, open=False),
     ],
     "ConvNeXtBlock": [Example({"layer_scale": 0.5, "drop_rate": 0.2}, keras=False)],
+    "MaxPooling1D": [
+        Example({}, (STEPS,)),
+        Example({"pool_size": 3, "strides": 2, "padding": "same"}, (STEPS,)),
+    ],
+    "MaxPooling3D": [Example({}, (VOLUME,)), Example({"pool_size": 3, "padding": 1}, (VOLUME,),
+                                                     keras=False)],
+    "AveragePooling1D": [
+        Example({"pool_size": 2}, (STEPS,)),
+        Example({"pool_size": 3, "strides": 2, "padding": "same"}, (STEPS,), keras=False),
+    ],
+    "AveragePooling3D": [
+        Example({"pool_size": 2}, (VOLUME,)),
+        Example({"pool_size": 2, "strides": 1, "padding": "same"}, (VOLUME,), keras=False),
+    ],
+    "GlobalMaxPooling1D": [Example({}, (STEPS,))],
+    "GlobalMaxPooling3D": [Example({}, (VOLUME,))],
+    "GlobalAveragePooling1D": [
+        Example({}, (STEPS,)),
+        Example({"keepdims": True, "data_format": "channels_first"}, (STEPS,), open=False),
+    ],
+    "GlobalAveragePooling3D": [Example({"keepdims": True}, (VOLUME,))],
+    "AdaptiveAveragePooling1D": [Example({"output_size": 4}, (STEPS,))],
+    "AdaptiveAveragePooling3D": [Example({"output_size": (2, 3, 4)}, (VOLUME,))],
+    "AdaptiveMaxPooling1D": [Example({"output_size": 4}, (STEPS,))],
+    "AdaptiveMaxPooling2D": [
+        Example({"output_size": (4, 3)}),
+        Example({"output_size": 2, "data_format": "channels_first"}, open=False),
+    ],
+    "AdaptiveMaxPooling3D": [Example({"output_size": 2}, (VOLUME,))],
+    "UpSampling1D": [Example({"size": 3}, (STEPS,))],
+    "UpSampling3D": [Example({"size": (2, 1, 3)}, (VOLUME,))],
+    "ZeroPadding1D": [Example({"padding": (2, 0)}, (STEPS,)), Example({}, (STEPS,))],
+    "ZeroPadding3D": [Example({"padding": ((1, 0), (2, 1), (0, 0))}, (VOLUME,))],
+    "Cropping1D": [Example({"cropping": (2, 0)}, (STEPS,)), Example({}, (STEPS,))],
+    "Cropping3D": [Example({"cropping": (1, 0, 2)}, (VOLUME,), keras=False),
+                   Example({"cropping": ((1, 0), (1, 1), (2, 1))}, (VOLUME,))],
     "MaxPooling2D": [
         Example({}),
         Example({"pool_size": 3, "strides": 2, "padding": "same"}),
@@ -164,6 +202,39 @@ EXAMPLES: dict[str, list[Example]] = {
     "SpatialDropout1D": [Example({"rate": 0.5}, ((7, 4),))],
     "SpatialDropout2D": [Example({"rate": 0.5})],
     "SpatialDropout3D": [Example({"rate": 0.5}, ((3, 4, 5, 2),))],
+    # attention, embedding
+    "MultiHeadAttention": [
+        Example({"num_heads": 2, "key_dim": 3}, Apart([(5, 6), (7, 6)])),
+        Example(
+            {"num_heads": 2, "key_dim": 3, "value_dim": 4, "use_gate": True, "sliding_window": 3,
+             "attention_axes": (1,), "use_bias": False},
+            Apart([(5, 2, 6), (4, 2, 6)]), open=False,
+        ),
+        Example(
+            {"num_heads": 2, "key_dim": 3, "output_shape": 6, "dropout": 0.5},
+            Apart([(5, 6), (7, 4), (7, 3)]),
+        ),
+    ],
+    "GroupQueryAttention": [
+        Example(
+            {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2, "use_gate": True},
+            Apart([(5, 6), (7, 6)]),
+        ),
+    ],
+    "Attention": [
+        Example({"use_scale": True}, ((5, 6), (7, 6))),
+        Example({"score_mode": "concat", "use_scale": True}, ((5, 6), (7, 4), (7, 6))),
+    ],
+    "AdditiveAttention": [
+        Example({}, ((5, 6), (7, 6))), Example({"use_scale": False}, ((5, 6), (7, 6))),
+    ],
+    "Embedding": [
+        Example({"input_dim": 7, "output_dim": 4}, (Whole((5,)),)),
+        Example({"input_dim": 7, "output_dim": 4, "mask_zero": True}, (Whole((2, 3)),)),
+    ],
+    "ReversibleEmbedding": [
+        Example({"input_dim": 7, "output_dim": 4, "mask_zero": True}, (Whole((5,)),)),
+    ],
     # recurrent: the cells inside and the layers around have tests of their own (test_recurrent)
     "SimpleRNN": [
         Example({"units": 4}, (SEQUENCE,)),

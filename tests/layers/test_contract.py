@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from keras_parity import as_list, assert_parity, close, random_inputs
+from keras_parity import Apart, Whole, as_list, assert_parity, call, close, each, random_inputs
 from layer_examples import EXAMPLES, OURS, WITHIN_OTHERS
 from oracle import keras
 from stroma import layers
@@ -30,7 +30,7 @@ def make(layer_class, example, **more):
 
 def infer(layer, inputs):
     """As in `predict`. (Augmentation augments in a bare call, as Keras' does.)"""
-    return layer(inputs, training=False)
+    return call(layer, inputs, training=False)
 
 
 def entries(example, *, spatial_open=False):
@@ -39,8 +39,10 @@ def entries(example, *, spatial_open=False):
         (None,) * (len(shape) - 1) + shape[-1:] if spatial_open and len(shape) == 3 else shape
         for shape in example.shapes
     ]
-    inputs = [layers.Input(shape) for shape in shapes]
-    return inputs if len(inputs) > 1 else inputs[0]
+    dtypes = ["int64" if isinstance(shape, Whole) else None for shape in example.shapes]
+    inputs = [layers.Input(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes)]
+    kind = Apart if isinstance(example.shapes, Apart) else list
+    return kind(inputs) if len(inputs) > 1 else inputs[0]
 
 
 def test_every_layer_has_an_example():
@@ -55,7 +57,7 @@ def test_every_layer_is_public_under_its_name():
 
 @every_case
 def test_the_promised_shape_is_the_real_one(layer_class, example):
-    promised = make(layer_class, example)(entries(example)).shape
+    promised = call(make(layer_class, example), entries(example)).shape
     assert promised[0] is None
     for batch in (1, 4):
         real = infer(make(layer_class, example), random_inputs(example.shapes, batch=batch))
@@ -66,13 +68,13 @@ def test_the_promised_shape_is_the_real_one(layer_class, example):
 def test_the_promised_shape_holds_for_open_sizes(layer_class, example):
     if not example.open:
         pytest.skip("this configuration fixes the spatial sizes")
-    promised = make(layer_class, example)(entries(example, spatial_open=True)).shape
+    promised = call(make(layer_class, example), entries(example, spatial_open=True)).shape
     real = []
     for grown in (0, 3):
-        shapes = [
+        shapes = type(example.shapes)(
             (s[0] + grown, s[1] + grown, s[2]) if len(s) == 3 and s[0] > 1 else s
             for s in example.shapes
-        ]
+        )
         real.append(infer(make(layer_class, example), random_inputs(shapes)).shape)
     assert len(promised) == len(real[0])
     for size, *sizes in zip(promised[1:], *(shape[1:] for shape in real)):
@@ -123,7 +125,7 @@ def test_state_and_copies_are_equal(layer_class, example):
 def test_gradients_by_finite_differences(layer_class, example):
     layer = make(layer_class, example, dtype="float64")
     inputs = random_inputs(example.shapes, batch=2, dtype=torch.float64)
-    leaves = [x.requires_grad_() for x in as_list(inputs)]
+    leaves = [x.requires_grad_() for x in as_list(inputs) if x.is_floating_point()]
     infer(layer, inputs)
     weights = layer.trainable_weights
     assert all(weight.dtype == torch.float64 for weight in layer.weights)
@@ -131,9 +133,10 @@ def test_gradients_by_finite_differences(layer_class, example):
     def function(*tensors):
         names = [name for name, _ in layer.named_parameters()]
         given = dict(zip(names, tensors[len(leaves) :]))
-        xs = list(tensors[: len(leaves)])
-        xs = xs if len(xs) > 1 else xs[0]
-        return torch.func.functional_call(layer, given, (xs,), {"training": False})
+        moved = iter(tensors[: len(leaves)])
+        xs = each(lambda x: next(moved) if x.is_floating_point() else x, inputs)
+        args = tuple(xs) if isinstance(xs, Apart) else (xs,)
+        return torch.func.functional_call(layer, given, args, {"training": False})
 
     assert torch.autograd.gradcheck(function, (*leaves, *weights), fast_mode=True)
 
@@ -146,9 +149,9 @@ def test_inference_repeats_and_does_not_see_its_neighbours(layer_class, example)
     assert torch.equal(together, infer(layer, inputs))
     assert all(torch.equal(x, old) for x, old in zip(as_list(inputs), before))
     for row in range(4):
-        alone = [x[row : row + 1] for x in as_list(inputs)]
-        close(infer(layer, alone if len(alone) > 1 else alone[0]), together[row : row + 1], 1e-6)
-    assert infer(layer, [x[:0] for x in inputs] if len(before) > 1 else inputs[:0]).shape[0] == 0
+        alone = each(lambda x: x[row : row + 1], inputs)  # noqa: B023  # called at once
+        close(infer(layer, alone), together[row : row + 1], 1e-6)
+    assert infer(layer, each(lambda x: x[:0], inputs)).shape[0] == 0
 
 
 @every_case
@@ -157,8 +160,9 @@ def test_compiled_and_exported_are_equal(layer_class, example):
     expected = infer(layer, inputs)
     torch.compiler.reset()
     close(infer(torch.compile(layer, fullgraph=True, backend="eager"), inputs), expected, 1e-6)
-    exported = torch.export.export(layer, (inputs,), {"training": False}).module()
-    close(exported(inputs, training=False), expected, 1e-6)
+    args = tuple(inputs) if isinstance(inputs, Apart) else (inputs,)
+    exported = torch.export.export(layer, args, {"training": False}).module()
+    close(exported(*args, training=False), expected, 1e-6)
 
 
 @every_case
@@ -175,7 +179,7 @@ def test_a_mixed_policy_computes_in_bfloat16(layer_class, example):
     layer, mixed = make(layer_class, example), make(layer_class, example, dtype="mixed_bfloat16")
     expected, y = infer(layer, inputs), infer(mixed, inputs)
     assert y.dtype == torch.bfloat16
-    assert mixed(entries(example)).dtype == torch.bfloat16
+    assert call(mixed, entries(example)).dtype == torch.bfloat16
     assert all(weight.dtype == torch.float32 for weight in mixed.weights)
     mixed.set_weights(layer.get_weights())
     close(infer(mixed, inputs).float(), expected, 0.05)

@@ -39,6 +39,25 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("BatchNormalization", {"momentum": 0.9}, PICTURE),
     ("BatchNormalization", {"scale": False, "center": False}, TABLE),
     ("LayerNormalization", {"epsilon": 1e-5}, PICTURE),
+    ("MaxPooling1D", {"pool_size": 3, "padding": "same"}, STEPS),
+    ("MaxPooling3D", {}, VOLUME),
+    ("AveragePooling1D", {"pool_size": 2}, STEPS),
+    ("AveragePooling3D", {"pool_size": 2}, VOLUME),
+    ("GlobalMaxPooling1D", {}, STEPS),
+    ("GlobalMaxPooling3D", {"keepdims": True}, VOLUME),
+    ("GlobalAveragePooling1D", {"keepdims": True}, STEPS),
+    ("GlobalAveragePooling3D", {}, VOLUME),
+    ("AdaptiveAveragePooling1D", {"output_size": 4}, STEPS),
+    ("AdaptiveAveragePooling3D", {"output_size": 2}, VOLUME),
+    ("AdaptiveMaxPooling1D", {"output_size": 4}, STEPS),
+    ("AdaptiveMaxPooling2D", {"output_size": (3, 5)}, PICTURE),
+    ("AdaptiveMaxPooling3D", {"output_size": 2}, VOLUME),
+    ("UpSampling1D", {"size": 3}, STEPS),
+    ("UpSampling3D", {"size": (1, 2, 3)}, VOLUME),
+    ("ZeroPadding1D", {"padding": (1, 2)}, STEPS),
+    ("ZeroPadding3D", {"padding": 1}, VOLUME),
+    ("Cropping1D", {"cropping": (1, 2)}, STEPS),
+    ("Cropping3D", {"cropping": ((1, 0), (1, 1), (2, 1))}, VOLUME),
     ("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}, PICTURE),
     ("AveragePooling2D", {"pool_size": 2}, PICTURE),
     ("GlobalMaxPooling2D", {"keepdims": True}, PICTURE),
@@ -125,6 +144,8 @@ def test_the_list_above_names_every_layer() -> None:
     from stroma.layers.registry import layers_registry
 
     tested = {name for name, *_ in LAYERS} | {*MERGES, *OURS, "InputLayer"}
+    tested |= {"MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention",
+               "Embedding", "ReversibleEmbedding"}  # test_attention_files.py
     same_class = {"SpatialDropout1D", "SpatialDropout3D"}
     assert set(layers_registry.canonical()) - tested - same_class == set()
 

@@ -31,6 +31,16 @@ class CallSpec(NamedTuple):
             zip(self.positional[self.switch :], args[self.switch :], strict=False)
         )
 
+    def in_place(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Data given by name (`query=x`) in their places: masks and dtypes go by place."""
+        for name in self.positional[len(args) : self.switch]:
+            if name not in self.arguments or isinstance(kwargs.get(name, ""), (str, int, float)):
+                break  # not given, or a setting of the call (a bool is an int)
+            args = (*args, kwargs.pop(name))
+        return args, kwargs
+
 
 def read_call(call: Callable[..., Any]) -> CallSpec:
     """The specification of a `call(self, ...)` method."""

@@ -109,6 +109,7 @@ class Layer(Configurable, LayerWeights):
         self._losses: list[Tensor] = []
         self._nodes: list[Node] = []
         self._build_shape: Any = None
+        self._build_shapes: dict[str, Any] = {}  # by argument of `build`, where it has several
         self.declared_batch_shape = declared_batch_shape(options)
 
     def _check_initialized(self, error: AttributeError | None = None) -> None:
@@ -180,7 +181,8 @@ class Layer(Configurable, LayerWeights):
         first = next(iter(named.values()), ())
         with real_tensors():
             if len(wanted) > 1:
-                self.build(**{name: named[name] for name in wanted if name in named})
+                self._build_shapes = {name: named[name] for name in wanted if name in named}
+                self.build(**self._build_shapes)
             else:
                 self.build(first)
         self._build_shape = first
@@ -209,6 +211,8 @@ class Layer(Configurable, LayerWeights):
             args, named = spec.by_name(args)
             training, mask = named.pop("training", training), named.pop("mask", mask)
             kwargs = {**named, **kwargs}
+        if kwargs:
+            args, kwargs = spec.in_place(args, kwargs)
         if not _all_plain(args) or kwargs:
             if any_symbolic(args, kwargs):
                 args, kwargs = tree_map(_as_tensor, (args, kwargs))

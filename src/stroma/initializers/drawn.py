@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 import torch
 from torch import Tensor
@@ -190,6 +190,15 @@ class VarianceScaling(RandomInitializer):
         chosen = check_choice("distribution", distribution.lower(), kinds, owner=owner)
         self.distribution = "truncated_normal" if chosen == "normal" else chosen
         self.input_axes, self.output_axes = input_axes, output_axes
+
+    def over(self, input_axes: Sequence[int], output_axes: Sequence[int]) -> Self:
+        """The same draw, told which axes are inputs and which outputs; itself, told before."""
+        if None not in (self.input_axes, self.output_axes):
+            return self
+        config = {**self.get_config(), "seed": self.seed}
+        return type(self)(
+            **{**config, "input_axes": list(input_axes), "output_axes": list(output_axes)}
+        )
 
     def __call__(self, shape: Shape, dtype: DTypeLike = None) -> Tensor:
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)

@@ -6,6 +6,7 @@ from stroma.core.errors import did_you_mean as _did_you_mean
 from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from stroma.layers.attention import AdditiveAttention, Attention
 from stroma.layers.augmentation import (
     RandomCrop,
     RandomFlip,
@@ -23,6 +24,21 @@ from stroma.layers.depthwise import (
     SeparableConv2D,
 )
 from stroma.layers.einsum import EinsumDense
+from stroma.layers.embedding import Embedding, ReversibleEmbedding
+from stroma.layers.global_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+)
 from stroma.layers.masking import Identity, Masking
 from stroma.layers.merging import (
     Add,
@@ -40,13 +56,15 @@ from stroma.layers.merging import (
     multiply,
     subtract,
 )
+from stroma.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from stroma.layers.normalization import BatchNormalization, LayerNormalization
 from stroma.layers.pooling import (
-    AdaptiveAveragePooling2D,
+    AveragePooling1D,
     AveragePooling2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
+    AveragePooling3D,
+    MaxPooling1D,
     MaxPooling2D,
+    MaxPooling3D,
 )
 from stroma.layers.preprocessing import Normalization, Rescaling, Resizing
 from stroma.layers.recurrent import RNN, StackedRNNCells
@@ -59,11 +77,21 @@ from stroma.layers.regularization import (
     SpatialDropout3D,
     StochasticDepth,
 )
-from stroma.layers.resampling import Cropping2D, UpSampling2D, ZeroPadding2D
+from stroma.layers.resampling import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
 from stroma.layers.reshaping import Flatten, Permute, Reshape
 from stroma.layers.torch_module import TorchModuleWrapper
-from stroma.layers.wrappers import Bidirectional, TimeDistributed
 from stroma.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from stroma.layers.wrappers import Bidirectional, TimeDistributed
 from stroma.layers.wrapping import Wrapper
 
 # Keras' shorter names
@@ -71,8 +99,11 @@ Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
 Convolution3DTranspose = Conv3DTranspose
-MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+GlobalMaxPool1D, GlobalAvgPool1D = GlobalMaxPooling1D, GlobalAveragePooling1D
 GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
+GlobalMaxPool3D, GlobalAvgPool3D = GlobalMaxPooling3D, GlobalAveragePooling3D
 
 __all__ = [
     "Layer", "Input", "InputLayer",
@@ -83,10 +114,16 @@ __all__ = [
     "Convolution1DTranspose", "Convolution2DTranspose", "Convolution3DTranspose",
     "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
     "SeparableConvolution1D", "SeparableConvolution2D", "ConvNeXtBlock",
+    "MaxPooling1D", "MaxPool1D", "AveragePooling1D", "AvgPool1D",
     "MaxPooling2D", "MaxPool2D", "AveragePooling2D", "AvgPool2D",
+    "MaxPooling3D", "MaxPool3D", "AveragePooling3D", "AvgPool3D",
+    "GlobalMaxPooling1D", "GlobalMaxPool1D", "GlobalAveragePooling1D", "GlobalAvgPool1D",
     "GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalAveragePooling2D", "GlobalAvgPool2D",
-    "AdaptiveAveragePooling2D",
-    "UpSampling2D", "ZeroPadding2D", "Cropping2D",
+    "GlobalMaxPooling3D", "GlobalMaxPool3D", "GlobalAveragePooling3D", "GlobalAvgPool3D",
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
+    "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D", "Cropping3D",
     "Flatten", "Reshape", "Permute", "TorchModuleWrapper",
     "Activation", "ReLU", "LeakyReLU", "Softmax",
     "BatchNormalization", "LayerNormalization",
@@ -95,6 +132,8 @@ __all__ = [
     "Bidirectional", "TimeDistributed",
     "Rescaling", "Normalization", "Resizing",
     "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "Embedding", "ReversibleEmbedding",
+    "MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
     "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate",
 ]  # fmt: skip

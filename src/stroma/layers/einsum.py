@@ -148,13 +148,12 @@ class EinsumDense(Layer):
     def _with_fans(self) -> Any:
         """The kernel's initializer, told which axes of W are inputs and which outputs."""
         make = self.kernel_initializer
-        if not isinstance(make, VarianceScaling) or None not in (make.input_axes, make.output_axes):
+        if not isinstance(make, VarianceScaling):
             return make
         axes: dict[bool, list[int]] = {True: [], False: []}
         for axis, letter in enumerate(self._parts.weight):
             axes[letter in self._parts.output].append(axis)
-        config = {**make.get_config(), "seed": make.seed}
-        return type(make)(**{**config, "input_axes": axes[False], "output_axes": axes[True]})
+        return make.over(axes[False], axes[True])
 
     @property
     def kernel(self) -> Tensor:

@@ -66,6 +66,8 @@ def _walk(layer: nn.Module, path: str, order: Order, seen: set[int]) -> Iterator
             yield from _walk_list(listed, _join(path, "layers"), order, seen)
             return
         members["layers"] = listed  # of a subclass Keras meets `layers` among the attributes
+    names: dict[str, str] = getattr(layer, "names_in_files", {})
+    members = {names.get(name, name): child for name, child in members.items()}
     for name in sorted(members, key=lambda name: f"~{name}" if name.startswith("_") else name):
         child = members[name]
         if isinstance(child, (TrackedList, TrackedDict, list)):
@@ -81,7 +83,8 @@ def _walk_list(items: list[Any], path: str, order: Order, seen: set[int]) -> Ite
         nested = isinstance(item, (TrackedList, TrackedDict))
         if not isinstance(item, nn.Module):
             continue
-        base = "container" if nested else snake_case(class_name(type(item)))
+        known_as = getattr(item, "class_in_files", "") or class_name(type(item))
+        base = "container" if nested else snake_case(known_as)
         counts[base] = counts.get(base, -1) + 1
         inner = _join(path, f"{base}_{counts[base]}" if counts[base] else base)
         if isinstance(item, (TrackedList, TrackedDict)):

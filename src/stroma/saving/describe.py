@@ -31,7 +31,9 @@ def describe_layer(layer: Layer) -> dict[str, Any]:
     shape = layer._build_shape
     if isinstance(layer, SequentialNetwork) and layer._entry is not None:
         shape = layer._entry.shape
-    if shape is not None and layer.built:
+    if layer._build_shapes:
+        described["build_config"] = {"shapes_dict": plain(layer._build_shapes)}
+    elif shape is not None and layer.built:
         described["build_config"] = {"input_shape": plain(shape)}
     return described
 
