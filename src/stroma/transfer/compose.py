@@ -44,6 +44,7 @@ def feature_extractor(
     preprocessing: Preprocessing | None = None,
     input_shape: tuple[int | None, int | None, int] | None = None,
     layout: Layout | None = None,
+    pooled: bool = True,
 ) -> Model:
     """A network from pictures as they are (0 to 255) to one feature vector each.
 
@@ -52,12 +53,13 @@ def feature_extractor(
 
     Args:
         base: A network whose input is pictures, without its head; or any PyTorch module.
-        layer: Layer of `base` whose output is taken instead of the last one's.
+        layer: Layer of `base` whose output is taken instead of the last one's; "top" is the last.
         preprocessing: What `base` wants of pixels; None: its own `base.preprocessing`, if it has
             one, else nothing.
         input_shape: (height, width, channels); None: that of `base`.
         layout: "NCHW" or "NHWC", what a PyTorch module takes.
-    Shape: (B, H, W, C) -> (B, D)
+        pooled: False leaves a map as it is.
+    Shape: (B, H, W, C) -> (B, D); not pooled: (B, h, w, D) where it is a map
     Raises: GraphError: `base` has several inputs or outputs, or no layers to choose from.
         ShapeError: the input's shape is not known, or what comes out is no feature vector.
     Example:
@@ -67,7 +69,8 @@ def feature_extractor(
         torch.Size([2, 8])
     """
     with modes_kept(base):
-        return _extractor(base, layer, preprocessing, input_shape, layout)
+        named = None if layer == "top" else layer
+        return _extractor(base, named, preprocessing, input_shape, layout, pooled)
 
 
 @contextmanager
@@ -83,7 +86,7 @@ def modes_kept(network: nn.Module) -> Iterator[None]:
 
 def _extractor(
     base: nn.Module, layer: str | None, preprocessing: Preprocessing | None,
-    input_shape: tuple[int | None, int | None, int] | None, layout: Layout | None,
+    input_shape: tuple[int | None, int | None, int] | None, layout: Layout | None, pooled: bool,
 ) -> Model:  # fmt: skip
     preprocessing = preprocessing or getattr(base, "preprocessing", None)
     core = _as_layer(base, layer, layout)
@@ -106,7 +109,7 @@ def _extractor(
             why="features are a map (batch, height, width, D) or a vector (batch, D)",
             fix="name the layer to take: layer='...'",
         )
-    if x.ndim == 4:
+    if x.ndim == 4 and pooled:
         x = layers.GlobalAveragePooling2D()(x)
     return Model(inputs, x, name="features")
 

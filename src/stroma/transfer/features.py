@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stroma.core.checks import check_int, check_positive_int
+from stroma.core.checks import check_bool, check_int, check_positive_int
 from stroma.core.errors import ArgumentError
 from stroma.core.layer import Layer
 from stroma.core.preprocessing import Preprocessing
@@ -34,6 +34,7 @@ from stroma.network.network import Network
 from stroma.training.fitting import choose_device
 from stroma.transfer.compose import feature_extractor, modes_kept
 from stroma.transfer.inputs import as_base, as_part, as_tuple, check_pictures
+from stroma.transfer.maps import boundary_maps
 from stroma.transfer.rounding import feature_precision
 
 _PROBES = 8  # photos that are computed again before a cache is believed
@@ -50,6 +51,7 @@ def features(
     precision: str = "auto",
     device: str = "auto",
     cache: bool = True,
+    pooled: bool = True,
     views: int = 1,
     augment: Layer | Sequence[Layer] | None = None,
     seed: int = 0,
@@ -72,6 +74,9 @@ def features(
             (`rounding.feature_precision`). Parts that are compared should be given the same one.
         device: "auto", "cpu", "cuda".
         cache: Whether to look on disk first, and to leave the features there.
+        pooled: False gives the maps of `layer` as they are, in float32: what is above them can be
+            trained on them. They lie in a file that is mapped, so they may exceed the memory. Then
+            `batch_size` and `precision` are not used, and there is one view.
         views: How often each picture is seen: once as it is, then changed by `augment`. Views of
             a picture are no new pictures: leave-one-out of a head fitted on all of them is too
             good, since the other views stay. Fit on their mean, or judge on validation.
@@ -79,13 +84,20 @@ def features(
             half of the time, and moved by up to a tenth.
         seed: Of the changes. The same seed, batch size and machine give the same views.
         progress: Called with (done, total) pictures, each counted once for each view.
-    Shape: -> (N, D) float32; with views=V above 1: (V, N, D)
+    Shape: -> (N, D) float32; with views=V above 1: (V, N, D); not pooled: (N, h, w, D)
     Raises: ArgumentError: views below 1, or augment with nothing to do. ArgumentTypeError: `base`
         is no network, or `part` no part. ShapeError: pictures of another size or other channels.
     """
     as_base(base, owner="features")
     as_part(part, owner="features")
     check_pictures(base, part.shape, owner="features")
+    if not check_bool("pooled", pooled, owner="features") and views != 1:
+        raise ArgumentError(
+            f"features: pooled=False with views={views}",
+            where="features(pooled=False, views=...)",
+            why="maps are kept to train on, and augmented pictures have to be seen anew each time",
+            fix="features(pooled=False), or finetune(augment=[...])",
+        )
     seen = _Views.of(views, augment, seed)
     if batch_size is not None:
         batch_size = check_positive_int("batch_size", batch_size, owner="features")
@@ -93,8 +105,11 @@ def features(
     with modes_kept(base):
         base.eval()
         extractor = feature_extractor(
-            base, layer=layer, preprocessing=preprocessing, input_shape=part.shape, layout=layout
-        ).to(place)
+            base, layer=layer, preprocessing=preprocessing, input_shape=part.shape, layout=layout,
+            pooled=pooled,
+        ).to(place)  # fmt: skip
+        if not pooled:
+            return boundary_maps(extractor, part, cache=cache)
         shape = (len(part), -1) if views == 1 else (views, len(part), -1)
         if not len(part):
             return np.zeros((*shape[:-1], int(extractor.output_shape[-1])), np.float32)

@@ -138,7 +138,8 @@ def finetune(
             ones start at random; "random" is what plain fine-tuning does; "own" keeps the head
             that `base` has.
         until: First layer that is tuned, best a stage's `start`: all before it is frozen and, where
-            that can be, run only once, its maps kept in memory. None: everything is tuned.
+            that can be, run only once: its maps are kept on disk, for this run and later ones (at
+            most 8 GB in all), or in memory where that has no room. None: everything is tuned.
         epochs: How often each picture is seen, >= 1.
         in_place: Tune `base` itself, which saves its size in memory. Then it ends with the tuned
             weights, frozen before `until`; other models that share its layers change with it.

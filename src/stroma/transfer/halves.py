@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.errors import ArgumentError
 from stroma.core.layer import Layer
 from stroma.data import ImageData, Part
 from stroma.models import Model
+from stroma.transfer.maps import boundary_maps, maps_fit
 from stroma.transfer.stages import layer_at, split
 from stroma.transfer.wise import accuracy_and_loss
-
-_MOST_MAP_BYTES = 1 << 31  # of boundary maps that are kept in memory without being asked to
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,7 @@ class Halves:
                 fix="stroma.transfer(base, data), or an earlier layer",
             )
         below, above = split(model, cut)
-        size = 4 * int(np.prod(_known(below.output_shape[1:], until)))
-        if cache is None and size * (len(data.train) + len(data.validation)) > _MOST_MAP_BYTES:
+        if not maps_fit(below, len(data.train) + len(data.validation)) and cache is None:
             return cls(photos, photos, head, model, None)
         body, head = split(above, top[0])
         return cls(photos, body, head, above, below)
@@ -74,7 +72,7 @@ class Halves:
         """What training is given of a part: itself, or its maps at the boundary."""
         if self.below is None:
             return part
-        return self.below.predict(part, batch_size=64, verbose=0)
+        return boundary_maps(self.below, part)
 
     def scorer(self, part: Part) -> Callable[[], tuple[float, float]]:
         """A function that gives accuracy and cross-entropy of `tuned`, as it is, on a part."""
@@ -87,17 +85,6 @@ class Halves:
             return accuracy_and_loss(as_probabilities(answers), part.labels)
 
         return score
-
-
-def _known(shape: Sequence[int | None], until: str) -> list[int]:
-    if None not in shape:
-        return [int(size) for size in shape if size is not None]
-    raise ShapeError(
-        f"the map before {until!r} has no fixed size: {tuple(shape)}",
-        where=f"finetune(until={until!r})",
-        why="maps are kept as one array",
-        fix="build the base with input_shape=(height, width, channels), or cache=False",
-    )
 
 
 def as_probabilities(answers: np.ndarray) -> np.ndarray:
