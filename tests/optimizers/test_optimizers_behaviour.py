@@ -9,7 +9,23 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from stroma import optimizers
 from stroma.core.errors import ArgumentError, ArgumentTypeError, WeightsError
-from stroma.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from stroma.optimizers import (
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Ftrl,
+    Lamb,
+    Lion,
+    Muon,
+    Nadam,
+    Optimizer,
+    RMSprop,
+    ScheduleFreeAdamW,
+)
 from stroma.optimizers.gradients import clip_each_norm, clip_global_norm
 from stroma.optimizers.group import Group
 
@@ -22,6 +38,15 @@ RULES = {
     "adam": lambda **o: Adam(0.01, **o),
     "amsgrad": lambda **o: Adam(0.01, amsgrad=True, **o),
     "adamw": lambda **o: AdamW(0.01, **o),
+    "adadelta": lambda **o: Adadelta(1.0, **o),
+    "adafactor": lambda **o: Adafactor(0.05, **o),
+    "adamax": lambda **o: Adamax(0.01, **o),
+    "ftrl": lambda **o: Ftrl(0.1, beta=0.1, l1_regularization_strength=0.01, **o),
+    "lamb": lambda **o: Lamb(0.01, **o),
+    "lion": lambda **o: Lion(0.01, **o),
+    "muon": lambda **o: Muon(0.01, **o),
+    "nadam": lambda **o: Nadam(0.01, **o),
+    "schedule free": lambda **o: ScheduleFreeAdamW(0.01, **o),
 }
 every_rule = pytest.mark.parametrize("rule", RULES)
 
@@ -221,11 +246,12 @@ def test_dtypes_and_mixtures(rule, dtype):
     optimizer.apply(single, weights)
     for slot in optimizer.slots:
         assert slot.value.dtype == slot.parameter.dtype
-        assert slot.value.stride() == slot.parameter.stride()
+        if slot.value.shape == slot.parameter.shape:  # not Adafactor's row and column means
+            assert slot.value.stride() == slot.parameter.stride()
     assert all(torch.isfinite(weight).all() for weight in weights)
 
 
-@every_rule
+@pytest.mark.parametrize("rule", sorted(RULES.keys() - {"muon"}))  # for it the pairs are a matrix
 def test_complex_numbers_move_as_two_real_ones(rule):
     pair = nn.Parameter(torch.tensor([[1.0, 2.0], [3.0, -1.0]]))
     number = nn.Parameter(torch.view_as_complex(pair.detach().clone()))
@@ -456,7 +482,8 @@ def test_what_was_never_thawed_has_no_slots(rule):
     full = built(rule, parameters(), use_ema=True)
     train(optimizer, weights, 2)
     assert all(slot.parameter is not weights[0] for slot in optimizer.slots)
-    assert len(optimizer.slots) * 3 == len(full.slots) * 2
+    others = [slot for slot in full.slots if slot.parameter is not full.parameters[0]]
+    assert [slot.name for slot in optimizer.slots] == [slot.name for slot in others]
     weights[0].requires_grad_(True)  # thawed between two steps, without a new build
     train(optimizer, weights, 1)
     assert len(optimizer.slots) == len(full.slots)

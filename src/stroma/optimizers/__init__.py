@@ -7,16 +7,26 @@ from typing import Any
 from stroma.core.config import serialise
 from stroma.core.errors import ArgumentTypeError
 from stroma.core.registry import resolve
+from stroma.optimizers.adadelta import Adadelta
+from stroma.optimizers.adafactor import Adafactor
 from stroma.optimizers.adagrad import Adagrad
 from stroma.optimizers.adam import Adam, AdamW
+from stroma.optimizers.adamax import Adamax
 from stroma.optimizers.base import Optimizer, registry
+from stroma.optimizers.ftrl import Ftrl
 from stroma.optimizers.group import Group
+from stroma.optimizers.lamb import Lamb
+from stroma.optimizers.lion import Lion
+from stroma.optimizers.muon import Muon
+from stroma.optimizers.nadam import Nadam
 from stroma.optimizers.rmsprop import RMSprop
+from stroma.optimizers.schedule_free import ScheduleFreeAdamW
 from stroma.optimizers.sgd import SGD
 from stroma.optimizers.slots import Slot
 
 __all__ = [
-    "Optimizer", "SGD", "RMSprop", "Adagrad", "Adam", "AdamW",
+    "Optimizer", "SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Adadelta", "Adafactor", "Adamax",
+    "Ftrl", "Lamb", "Lion", "Muon", "Nadam", "ScheduleFreeAdamW",
     "Group", "Slot", "get", "serialize", "deserialize",
 ]  # fmt: skip
 

@@ -96,46 +96,52 @@ class Adam(Optimizer):
         return slots | ({"velocity_hat": 0.0} if self.amsgrad else {})
 
     def update(self, group: Group) -> None:
-        if not group.fused:
-            self._update_foreach(group)
-            return
-        count = torch.full((), float(group.step), device=group.parameters[0].device)
-        # The kernel's AdamW decays w by w (1 - η λ) first, as Keras does for every optimizer;
-        # with λ = 0 it is Adam.
-        torch._fused_adamw_(
-            group.parameters,
-            group.gradients,
-            group.slots["momentum"],
-            group.slots["velocity"],
-            group.slots.get("velocity_hat", []),
-            [count] * len(group.parameters),
-            lr=group.learning_rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            weight_decay=group.weight_decay,
-            eps=self.epsilon / math.sqrt(1 - self.beta_2**group.step),
-            amsgrad=self.amsgrad,
-            maximize=False,
-            found_inf=group.found_inf,
-        )
+        adam_update(group, self.beta_1, self.beta_2, self.epsilon)
 
-    def _update_foreach(self, group: Group) -> None:
-        gradients, slots = group.gradients, group.slots
-        momentums, velocities = slots["momentum"], slots["velocity"]
-        correction = math.sqrt(1 - self.beta_2**group.step) / (1 - self.beta_1**group.step)
-        with undone_if(group.found_inf, group.parameters, *slots.values()):
-            group.decay()
-            torch._foreach_lerp_(momentums, gradients, 1 - self.beta_1)
-            torch._foreach_mul_(velocities, self.beta_2)
-            torch._foreach_addcmul_(velocities, gradients, gradients, 1 - self.beta_2)
-            if self.amsgrad:
-                torch._foreach_maximum_(slots["velocity_hat"], velocities)
-                velocities = slots["velocity_hat"]
-            roots = list(torch._foreach_sqrt(velocities))
-            torch._foreach_add_(roots, self.epsilon)
-            torch._foreach_addcdiv_(
-                group.parameters, momentums, roots, -group.learning_rate * correction
-            )
+
+def adam_update(group: Group, beta_1: float, beta_2: float, epsilon: float) -> None:
+    """One update of a group by Adam, by amsgrad where it has the slot `velocity_hat`."""
+    if not group.fused:
+        _update_foreach(group, beta_1, beta_2, epsilon)
+        return
+    count = torch.full((), float(group.step), device=group.parameters[0].device)
+    # The kernel's AdamW decays w by w (1 - η λ) first, as Keras does for every optimizer;
+    # with λ = 0 it is Adam.
+    torch._fused_adamw_(
+        group.parameters,
+        group.gradients,
+        group.slots["momentum"],
+        group.slots["velocity"],
+        group.slots.get("velocity_hat", []),
+        [count] * len(group.parameters),
+        lr=group.learning_rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        weight_decay=group.weight_decay,
+        eps=epsilon / math.sqrt(1 - beta_2**group.step),
+        amsgrad="velocity_hat" in group.slots,
+        maximize=False,
+        found_inf=group.found_inf,
+    )
+
+
+def _update_foreach(group: Group, beta_1: float, beta_2: float, epsilon: float) -> None:
+    gradients, slots = group.gradients, group.slots
+    momentums, velocities = slots["momentum"], slots["velocity"]
+    correction = math.sqrt(1 - beta_2**group.step) / (1 - beta_1**group.step)
+    with undone_if(group.found_inf, group.parameters, *slots.values()):
+        group.decay()
+        torch._foreach_lerp_(momentums, gradients, 1 - beta_1)
+        torch._foreach_mul_(velocities, beta_2)
+        torch._foreach_addcmul_(velocities, gradients, gradients, 1 - beta_2)
+        if "velocity_hat" in slots:
+            torch._foreach_maximum_(slots["velocity_hat"], velocities)
+            velocities = slots["velocity_hat"]
+        roots = list(torch._foreach_sqrt(velocities))
+        torch._foreach_add_(roots, epsilon)
+        torch._foreach_addcdiv_(
+            group.parameters, momentums, roots, -group.learning_rate * correction
+        )
 
 
 @registry.register("AdamW", "adamw")

@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stroma.core.weight import WeightSpec
 from stroma.optimizers.gradients import like
 from stroma.optimizers.slots import SlotTable
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parameters that move in one call: same device, dtype, age, weight decay and rate.
+    """Parameters that move in one call: same device, dtype, age, decay, rate and names of slots.
 
     Args:
         parameters: The tensors to change in place.
         gradients: Their gradients, clipped, in the parameters' dtype and memory layout.
-        slots: For each slot's name, one tensor for each parameter.
+        slots: For each slot's name, one tensor for each parameter; all here have the same names.
         learning_rate: Rate of this update, times the factor of these parameters.
         weight_decay: Decoupled decay of these parameters, 0 when they are excluded from it.
         step: 1 at the first update of these parameters, then 2, 3, ...
@@ -40,6 +41,11 @@ class Group:
     def fused(self) -> bool:
         """Whether torch's fused kernels are used: elsewhere (MPS, XPU) they round differently."""
         return self.parameters[0].device.type in ("cpu", "cuda")
+
+    def keras_views(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Tensors in the parameters' layout, one for each, with their axes in Keras' order."""
+        orders = map(_keras_order, self.parameters)
+        return [t.permute(order) if order else t for t, order in zip(tensors, orders)]
 
     def decay(self) -> None:
         """Decoupled weight decay, w <- w (1 - η λ), which the flag skips too."""
@@ -80,16 +86,18 @@ def grouped(
             table.first[index] = iterations
         parameter = table.parameters[index]
         factor = rate_factors.get(parameter, 1.0)
-        kind = parameter.device, parameter.dtype, table.first[index], decays[index], factor
+        kept = tuple(name for name in names if index in table.values[name])
+        age = table.first[index]
+        kind = parameter.device, parameter.dtype, age, decays[index], factor, kept
         members[kind].append((index, like(gradient, parameter)))
     groups = []
-    for (device, dtype, first, decay, factor), pairs in members.items():
+    for (device, dtype, first, decay, factor, kept), pairs in members.items():
         real = _as_real if dtype.is_complex else _unchanged
         groups.append(
             Group(
                 parameters=real([table.parameters[index] for index, _ in pairs]),
                 gradients=real([gradient for _, gradient in pairs]),
-                slots={n: real([table.values[n][index] for index, _ in pairs]) for n in names},
+                slots={n: real([table.values[n][index] for index, _ in pairs]) for n in kept},
                 learning_rate=learning_rate * factor,
                 weight_decay=decay,
                 step=iterations - first + 1,
@@ -97,6 +105,17 @@ def grouped(
             )
         )
     return groups
+
+
+def keras_shape(parameter: Tensor) -> tuple[int, ...]:
+    """The shape of a parameter with its axes in Keras' order."""
+    order = _keras_order(parameter)
+    return tuple(parameter.shape[axis] for axis in order) if order else tuple(parameter.shape)
+
+
+def _keras_order(parameter: Tensor) -> tuple[int, ...] | None:
+    spec: WeightSpec | None = getattr(parameter, "spec", None)  # a plain parameter has none
+    return None if spec is None else spec.permutation
 
 
 def _flag(found_inf: Tensor, device: torch.device) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,9 +24,13 @@ class SlotTable:
 
     A parameter has its slots from the first time that it may change: what is frozen from the
     beginning costs no memory, and what is frozen later keeps them.
+
+    Args:
+        shape_of: Gives the shape of a parameter's slot by its name; None: it has no such slot.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape_of: Callable[[str, Tensor], tuple[int, ...] | None]) -> None:
+        self._shape_of = shape_of
         self.parameters: list[nn.Parameter] = []
         self.index: dict[Tensor, int] = {}
         self.values: dict[str, dict[int, Tensor]] = {}  # slot name -> parameter's index -> slot
@@ -59,8 +63,10 @@ class SlotTable:
             self._made.add(index)
             parameter = self.parameters[index]
             for name, start in self._starts.items():
-                # preserve_format: fused kernels walk slot and weight in step, without strides
-                slot = torch.empty_like(parameter.detach(), memory_format=torch.preserve_format)
+                shape = self._shape_of(name, parameter)
+                if shape is None:
+                    continue
+                slot = _empty(parameter.detach(), shape)
                 if start is None:
                     slot.copy_(parameter)
                 else:  # a complex number counts as two real ones
@@ -79,6 +85,7 @@ class SlotTable:
             for index, parameter in enumerate(self.parameters)
             if index in self._made
             for name in names
+            if index in self.values[name]
         ]
 
     def state(self) -> dict[str, Tensor]:
@@ -98,7 +105,8 @@ class SlotTable:
         shapes: dict[str, tuple[int, ...]] = {"first_iterations": (len(self.parameters),)}
         for index, parameter in enumerate(self.parameters):
             if known[index] >= 0 or self._is_in(state, index):
-                shapes |= {f"{index}.{name}": tuple(parameter.shape) for name in self.values}
+                found = {name: self._shape_of(name, parameter) for name in self.values}
+                shapes |= {f"{index}.{n}": shape for n, shape in found.items() if shape is not None}
         wrong = sorted(shapes.keys() ^ state.keys())
         wrong += [key for key in shapes if key in state and shapes[key] != tuple(state[key].shape)]
         if wrong:
@@ -118,7 +126,7 @@ class SlotTable:
         chosen = [i for i in range(len(self.parameters)) if self._is_in(state, i)]
         self.make(chosen)
         for name, column in self.values.items():
-            for index in chosen:
+            for index in column.keys() & chosen:
                 column[index].copy_(state[f"{index}.{name}"])
             for index in column.keys() - chosen:  # it had none then: it begins anew
                 del column[index]
@@ -127,3 +135,10 @@ class SlotTable:
 
     def _is_in(self, state: Mapping[str, Tensor], index: int) -> bool:
         return any(f"{index}.{name}" in state for name in self.values)
+
+
+def _empty(parameter: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if shape == parameter.shape:
+        # preserve_format: fused kernels walk slot and weight in step, without strides
+        return torch.empty_like(parameter, memory_format=torch.preserve_format)
+    return parameter.new_empty(shape)

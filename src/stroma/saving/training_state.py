@@ -15,6 +15,7 @@ from stroma.core.config import Configurable
 from stroma.core.errors import FileFormatError, WeightsError
 from stroma.core.layer import Layer
 from stroma.core.registry import registries
+from stroma.core.weight import WeightSpec
 from stroma.network.network import Network
 from stroma.optimizers import Optimizer
 from stroma.saving.arrays import Order, as_array, ordered_layers
@@ -207,17 +208,26 @@ def optimizer_groups(
             for block in optimizer.slot_blocks
             for parameter in parameters
             for name in block
+            if (name, id(parameter)) in slots
         ]
 
     variables += values(trained)
+    variables += [np.asarray(number, dtype=np.float32) for number in optimizer.file_scalars()]
     head: list[list[int]] = [list(resting), [ages[p] for p in (*trained, *resting.values())]]
     kept = [np.asarray(numbers, np.int64) for numbers in head] + values(resting.values())
     return groups | {_RESTING: ("resting", kept)}
 
 
 def _permuted(value: Tensor, parameter: Tensor) -> Tensor:
-    permutation = getattr(getattr(parameter, "spec", None), "permutation", None)
+    permutation = _permutation(parameter, value)
     return value if permutation is None else value.permute(permutation)
+
+
+def _permutation(parameter: Tensor, value: Tensor) -> tuple[int, ...] | None:
+    """Torch's axes in Keras' order; None also for a slot whose axes are in that order already."""
+    spec: WeightSpec | None = getattr(parameter, "spec", None)
+    kept_so = spec is None or value.dim() != parameter.dim()
+    return None if kept_so or spec is None else spec.permutation
 
 
 def load_optimizer(
@@ -232,6 +242,8 @@ def load_optimizer(
     values, kept = (_numbered(stored, path) for path in (_VARIABLES, f"{_RESTING}/vars"))
     scheduled = callable(optimizer._learning_rate)
     slot_values = values[1 if scheduled else 2 :]
+    if scalars := len(optimizer.file_scalars()):
+        slot_values = slot_values[:-scalars]
     if not values or (not slot_values and not kept and int(values[0]) == 0):
         return
     every = parameters_in_order(network, order)
@@ -285,21 +297,35 @@ def _expected(
     optimizer: Optimizer, parameters: Sequence[nn.Parameter]
 ) -> list[tuple[str, nn.Parameter]]:
     """Which slots these parameters have, in the order of a file."""
-    blocks = optimizer.slot_blocks
-    return [(name, p) for block in blocks for p in parameters for name in block]
+    return [
+        (name, parameter)
+        for block in optimizer.slot_blocks
+        for parameter in parameters
+        for name in block
+        if optimizer.slot_shape(name, parameter) is not None
+    ]
 
 
 def _misfit(
     optimizer: Optimizer, parameters: Sequence[nn.Parameter], values: Sequence[np.ndarray]
 ) -> bool:
-    shapes = [tuple(_permuted(p, p).shape) for _, p in _expected(optimizer, parameters)]
-    return [value.shape for value in values] != shapes
+    return [value.shape for value in values] != [
+        _shape(optimizer, name, parameter) for name, parameter in _expected(optimizer, parameters)
+    ]
+
+
+def _shape(optimizer: Optimizer, name: str, parameter: nn.Parameter) -> tuple[int, ...]:
+    """A slot's shape in a file."""
+    shape = optimizer.slot_shape(name, parameter)
+    assert shape is not None  # what has no such slot is not expected
+    whole = len(shape) == parameter.dim()
+    return tuple(_permuted(parameter, parameter).shape) if whole else shape
 
 
 def _as_kept(value: np.ndarray, parameter: nn.Parameter) -> Tensor:
     """A file's slot with its axes in the parameter's own order."""
     tensor = torch.from_numpy(value)
-    permutation = getattr(getattr(parameter, "spec", None), "permutation", None)
+    permutation = _permutation(parameter, tensor)
     if permutation is None:
         return tensor
     return tensor.permute([permutation.index(axis) for axis in range(tensor.dim())])
