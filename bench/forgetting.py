@@ -6,8 +6,8 @@ solved head and takes the same steps; what differs is what holds it to the past.
 the old head still gets right on CIFAR-10's test part, "new %" the accuracy on Imagenette's `val`.
 
 Strengths are the methods' own usual ones, looked at once on seed 100, which is not among those
-reported. EWC and replay need old
-photos (200 of CIFAR-10's training part), LwF, L2-SP and averaging need none.
+reported. EWC and replay need old photos (200 of CIFAR-10's training part), LwF, L2-SP and averaging
+need none.
 """
 
 from __future__ import annotations
