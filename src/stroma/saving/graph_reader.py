@@ -17,7 +17,7 @@ from stroma.network.network import Network
 from stroma.network.order import leaves
 from stroma.saving import vocabulary
 from stroma.saving.describe import is_nested_graph
-from stroma.saving.operations import OWN_MODULE, find_operation
+from stroma.saving.operations import find_operation, is_operation, surplus_settings
 
 if TYPE_CHECKING:
     from stroma.saving.rebuild import Rebuilder
@@ -49,14 +49,15 @@ class GraphReader:
             self.outputs[name, 0] = [tensor]
             return
         module, kind = entry.get("module"), entry.get("class_name")
-        if module == OWN_MODULE or str(module).startswith(("keras.src.ops", "keras.ops")):
+        if is_operation(module):
             operation = find_operation(module, kind)
             if operation is None:
                 raise vocabulary.unknown(f"{module}.{kind}", where=self.owner.where)
-            settings = entry.get("config") or {}
-            if isinstance(settings, dict):
-                unused = {"name"} if kind == "Cast" else {"name", "dtype"}
-                settings = {key: value for key, value in settings.items() if key not in unused}
+            settings = self._checked_keywords(entry.get("config"), name)
+            surplus = surplus_settings(kind, settings)
+            if effective := [key for key, matters in surplus.items() if matters]:
+                raise bad(f"the operation {kind} has the setting {effective[0]!r}")
+            settings = {k: v for k, v in settings.items() if k not in {*surplus, "name"}}
             self.callables[name] = operation
             self.settings[name] = self._keywords(settings, name)
         else:
@@ -138,14 +139,17 @@ class GraphReader:
             raise self.owner.bad(f"{name!r} cannot be called as it says: {error}") from error
         self.outputs[key] = leaves(outputs)
 
-    def _keywords(self, described: Any, name: str) -> dict[str, Any]:
-        """Keyword arguments. Their names become code, so each must be a name and nothing more."""
+    def _checked_keywords(self, described: Any, name: str) -> dict[str, Any]:
+        """Keyword arguments whose names are names and nothing more: they become code."""
         if described is not None and not isinstance(described, dict):
             raise self.owner.bad(f"the keyword arguments of {name!r} are not a dict")
         for key in described or {}:
             if not is_keyword_name(key):
                 raise self.owner.bad(f"{name!r} has a keyword argument called {key[:60]!r}")
-        return {key: self._value(value) for key, value in (described or {}).items()}
+        return described or {}
+
+    def _keywords(self, described: Any, name: str) -> dict[str, Any]:
+        return {k: self._value(v) for k, v in self._checked_keywords(described, name).items()}
 
     def _histories(self, value: Any) -> list[list[Any]]:
         """Every reference to a tensor in some arguments."""

@@ -66,17 +66,11 @@ ATTRIBUTES = _words(  # properties of a tensor
     T mT H mH real imag
     """
 )
-KERAS_NN = _words(  # operations that Keras keeps in keras.ops.nn
-    """
-    Relu Relu6 Sigmoid Softsign Silu LogSigmoid Selu TanhShrink LeakyRelu Elu Celu Gelu Softmax
-    LogSoftmax Glu SoftShrink HardShrink Softplus HardSigmoid HardSilu HardTanh
-    SparsePlus SparseSigmoid Squareplus Sparsemax Threshold
-    """
-)
-KERAS_PAIRS = _words(  # Keras' operations of two tensors
+PAIRS = _words(  # Keras' operations of two inputs
     """
     Add Subtract Multiply FloorDivide TrueDivide Divide Mod Power Matmul Equal NotEqual Less
-    LessEqual Greater GreaterEqual LogicalAnd LogicalOr LogicalXor Maximum Minimum Arctan2
-    Logaddexp Outer
+    LessEqual Greater GreaterEqual BitwiseAnd BitwiseOr BitwiseXor LeftShift RightShift
+    BitwiseLeftShift BitwiseRightShift Fmod Inner Outer Kron CDist Maximum Minimum Fmax Fmin
+    Arctan2 Hypot Heaviside Logaddexp Logaddexp2 LogicalAnd LogicalOr LogicalXor
     """
 )
