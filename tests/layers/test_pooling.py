@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_parity import assert_parity, close, random_inputs
-from stroma import layers
+from oracle import keras
+from stroma import layers, models
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.functional import pooling
 
@@ -44,21 +45,89 @@ def test_same_is_its_definition(size, pool, strides):
         close(y, by_definition(x, pool, strides, reduce), 1e-6)
 
 
+def each_axis(rank, lowest, highest):
+    return st.tuples(*[st.integers(lowest, highest)] * rank)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
 @settings(max_examples=40, deadline=None)
-@given(
-    size=st.tuples(st.integers(4, 11), st.integers(4, 11)),
-    pool=pair, strides=st.one_of(st.none(), pair), padding=st.sampled_from(["valid", "same"]),
-    first=st.booleans(),
-)  # fmt: skip
-def test_random_configurations_equal_keras(size, pool, strides, padding, first):
+@given(data=st.data(), padding=st.sampled_from(["valid", "same"]), first=st.booleans())
+def test_random_configurations_equal_keras(rank, data, padding, first):
+    size = data.draw(each_axis(rank, 4, 11 if rank < 3 else 7), label="size")
+    pool = data.draw(each_axis(rank, 1, 4), label="pool")
+    strides = data.draw(st.one_of(st.none(), each_axis(rank, 1, 4)), label="strides")
     arguments = {
         "pool_size": pool, "strides": strides, "padding": padding,
         "data_format": "channels_first" if first else "channels_last",
     }  # fmt: skip
     x = random_inputs([(2, *size) if first else (*size, 2)], batch=2)
-    assert_parity(layers.MaxPooling2D, arguments, x)
+    assert_parity(getattr(layers, f"MaxPooling{rank}D"), arguments, x)
     assume(padding == "valid")
-    assert_parity(layers.AveragePooling2D, arguments, x)
+    assert_parity(getattr(layers, f"AveragePooling{rank}D"), arguments, x)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), keepdims=st.booleans(), first=st.booleans())
+def test_pooling_of_everything_equals_keras(rank, data, keepdims, first):
+    size = data.draw(each_axis(rank, 1, 7), label="size")
+    wanted = data.draw(st.tuples(*[st.integers(1, n) for n in size]), label="wanted")
+    shared = {"data_format": "channels_first" if first else "channels_last"}
+    x = random_inputs([(2, *size) if first else (*size, 2)], batch=2)
+    for kind in ("Max", "Average"):
+        layer = getattr(layers, f"Global{kind}Pooling{rank}D")
+        assert_parity(layer, {"keepdims": keepdims, **shared}, x)
+        layer = getattr(layers, f"Adaptive{kind}Pooling{rank}D")
+        assert_parity(layer, {"output_size": wanted, **shared}, x)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rank=st.sampled_from([1, 3]), data=st.data())
+def test_average_same_is_its_definition_in_every_rank(rank, data):
+    """One axis after the other: the mean of a box inside is the mean of means of its lines."""
+    size = data.draw(each_axis(rank, 1, 6), label="size")
+    pool = data.draw(each_axis(rank, 1, 4), label="pool")
+    strides = data.draw(each_axis(rank, 1, 4), label="strides")
+    x = torch.randn(2, *size, 3)
+    y = getattr(layers, f"AveragePooling{rank}D")(pool, strides, "same")(x)
+    for axis in range(rank):
+        line = x.movedim(axis + 1, 1).flatten(2)[..., None]  # (B, size, others, 1)
+        pooled = by_definition(
+            line, (pool[axis], 1), (strides[axis], 1), REDUCE["AveragePooling2D"]
+        )
+        rest = x.movedim(axis + 1, 1).shape[2:]
+        x = pooled[..., 0].unflatten(2, rest).movedim(1, axis + 1)
+    close(y, x, 1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=2, max_size=4), keepdims=st.booleans(),
+    first=st.booleans(),
+)  # fmt: skip
+def test_the_masked_mean_is_that_of_keras(lengths, keepdims, first):
+    x = torch.randn(len(lengths), 3, 5) if first else torch.randn(len(lengths), 5, 3)
+    mask = torch.arange(5) < torch.tensor(lengths)[:, None]
+    arguments = {
+        "keepdims": keepdims, "data_format": "channels_first" if first else "channels_last",
+    }  # fmt: skip
+    ours, theirs = (
+        room.GlobalAveragePooling1D(**arguments)(x, mask=mask) for room in (layers, keras.layers)
+    )
+    close(ours, theirs, 1e-5)
+    mean = torch.stack([(row if not first else row.T)[:n].mean(0) for row, n in zip(x, lengths)])
+    close(ours.flatten(1), mean, 1e-5)
+
+
+def test_a_mask_reaches_the_mean_and_ends_there():
+    x = torch.tensor([[[1.0], [0.0], [5.0]], [[0.0], [0.0], [0.0]]])
+    entry = layers.Input((None, 1))
+    pooled = layers.GlobalAveragePooling1D()(layers.Masking()(entry))
+    assert pooled.mask is None
+    y = models.Model(entry, pooled)(x)
+    assert y.tolist() == [[3.0], [0.0]]  # Keras: NaN where nothing counts
+    with pytest.raises(AssertionError):  # planted: a mean that does not see the mask
+        close(layers.GlobalAveragePooling1D()(x), y, 1e-3)
 
 
 def test_average_same_has_the_numbers_of_tensorflow():

@@ -51,8 +51,32 @@ def test_padding_and_cropping_equal_keras_and_undo_each_other(pads, first):
     assert torch.equal(layers.Cropping2D(pads, **fmt)(padded), x)
 
 
+@pytest.mark.parametrize("rank", [1, 3])
+@settings(max_examples=20, deadline=None)
+@given(data=st.data(), first=st.booleans())
+def test_sequences_and_volumes_equal_keras(rank, data, first):
+    number = st.integers(0, 2)
+    ways = st.tuples(number, number) if rank == 1 else st.tuples(*[st.tuples(number, number)] * 3)
+    pads = data.draw(st.one_of(number, ways), label="pads")
+    factors = data.draw(st.tuples(*[st.integers(1, 3)] * rank), label="factors")
+    size = data.draw(st.tuples(*[st.integers(5, 7)] * rank), label="size")
+    shared = {"data_format": "channels_first" if first else "channels_last"}
+    x = random_inputs([(2, *size) if first else (*size, 2)], batch=2)
+    assert_parity(getattr(layers, f"ZeroPadding{rank}D"), {"padding": pads, **shared}, x)
+    if rank == 1:  # Keras' have no data_format
+        shared, factors = {}, factors[0]
+    assert_parity(getattr(layers, f"UpSampling{rank}D"), {"size": factors, **shared}, x)
+    if rank == 1 and first:
+        x = x.movedim(1, -1)
+    assert_parity(getattr(layers, f"Cropping{rank}D"), {"cropping": pads, **shared}, x)
+
+
 def test_wrong_arguments_and_shapes():
-    with pytest.raises(ArgumentError, match="two pairs"):
+    with pytest.raises(ArgumentError, match="one number, 3, or 3 pairs"):
+        layers.Cropping3D((1, 2))
+    with pytest.raises(ArgumentError, match="one number, 1, or 1 pairs"):
+        layers.ZeroPadding1D((1, 2, 3))
+    with pytest.raises(ArgumentError, match="2 pairs"):
         layers.ZeroPadding2D((1, 2, 3))
     with pytest.raises(ArgumentError, match="0 or more"):
         layers.Cropping2D(-1)
