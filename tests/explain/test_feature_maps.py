@@ -9,7 +9,7 @@ from scipy.ndimage import correlate
 from torch import nn
 
 from stroma import layers, models, zoo
-from stroma.core.errors import ArgumentError, GraphError, ShapeError
+from stroma.core.errors import ArgumentError, GraphError, ShapeError, WeightsError
 from stroma.core.seeds import set_random_seed
 from stroma.data import digits
 from stroma.explain import (
@@ -190,3 +190,24 @@ def test_the_field_at_a_corner_is_cut_by_the_edge():
     assert 0 < found.effective_area() <= 1
     with pytest.raises(ArgumentError, match=r"place \(32, 0\) lies outside"):
         receptive_field_on(zoo.small_cnn(), photo(), "stage1.1.conv", place=(32, 0))
+
+
+def test_nan_in_a_weight_is_named_and_shows_no_map():
+    """Planted: one damaged number in the first convolution."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU())
+    with torch.no_grad():
+        module[0].weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(WeightsError, match="hold NaN") as caught:
+        feature_maps(module, np.ones((8, 8, 1), np.float32), "1", layout="NCHW")
+    assert caught.value.where == "weight '0.weight'"
+
+
+def test_the_size_of_channels_first_networks_is_derived():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU())
+    assert maximise_activation(module, "0", 0, steps=1, layout="NCHW").image.shape == (64, 64, 1)
+    x = layers.Input((3, 20, 24))
+    y = layers.Conv2D(4, 3, data_format="channels_first", name="conv")(x)
+    model = models.Model(x, layers.GlobalAveragePooling2D(data_format="channels_first")(y))
+    assert maximise_activation(model, "conv", 0, steps=1).image.shape == (20, 24, 3)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from stroma import Model, layers
-from stroma.core.errors import ArgumentError
+from stroma.core.errors import ArgumentError, ArgumentTypeError
 from stroma.transfer.finetune import finetune
 from stroma.transfer.forgetting import (
     EWC,
@@ -17,6 +17,7 @@ from stroma.transfer.forgetting import (
     relation,
     soft_cross_entropy,
 )
+from stroma.transfer.heads import RidgeHead
 from stroma.transfer.penalties import BSS, L2SP, Penalised, Tuning, bss, squared_distance
 from tuning_networks import few_digits, staged
 
@@ -181,6 +182,15 @@ def test_what_cannot_be_meant_is_refused():
     data = few_digits(range(3), 60)
     with pytest.raises(ArgumentError, match="no old photos"):
         Replay(head, data.train.take(slice(0)))
+    with pytest.raises(ArgumentError, match="no old photos"):
+        EWC(head, data.train.take(slice(0)))
+    for kind in (EWC, Replay):
+        with pytest.raises(ArgumentTypeError, match="the pictures are") as caught:
+            kind(head, data)
+        assert caught.value.where == f"{kind.__name__}(head, part)"
+        with pytest.raises(ArgumentTypeError, match="no layer") as caught:
+            kind(RidgeHead(), data.train)
+        assert "as_layers" in caught.value.fix
     for make in (lambda: L2SP(alpha=-1), lambda: BSS(smallest=0), lambda: LwF(head, temperature=0)):
         with pytest.raises(ArgumentError):
             make()

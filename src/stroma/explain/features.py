@@ -16,7 +16,7 @@ from stroma.core.errors import ArgumentError, GraphError, ShapeError
 from stroma.core.layer import Layer
 from stroma.core.weight import Weight
 from stroma.explain import picture
-from stroma.explain.subject import Layout, Preprocess, Subject, as_array
+from stroma.explain.subject import Layout, Preprocess, Subject, answers_nan, as_array
 from stroma.explain.watch import catching, describe, named_layer, run_watched, spatial_layer
 from stroma.training.adapters import as_batches
 
@@ -85,7 +85,7 @@ def feature_maps(
             (`model.preprocessing`), if it has one; False: nothing.
         layout: What a plain PyTorch module takes: "NCHW" or "NHWC".
     Shape: (H, W, C) -> maps (h, w, channels of the layer)
-    Raises: ArgumentError: no such layer, or it gives no map.
+    Raises: ArgumentError: no such layer, or it gives no map. WeightsError: the maps hold NaN.
     Example:
         >>> from stroma import zoo
         >>> feature_maps(zoo.small_cnn(), np.zeros((32, 32, 3)), "stage1.0.conv").maps.shape
@@ -99,6 +99,8 @@ def feature_maps(
     # Caught where it leaves the layer: a later layer that works in place would write over it.
     with subject.inference(gradients=False), catching(subject, seen.path, cut=True) as outputs:
         subject.forward(x)
+    if outputs[-1].isnan().any():
+        raise answers_nan(subject.model, f"the maps of {seen.path} hold NaN")
     return FeatureMaps(
         maps=as_array(outputs[-1][0]), layer=seen.path, kind=describe(seen.module),
         image=as_array(x[0]),

@@ -85,7 +85,8 @@ def maximise_activation(
         layer: Path of a layer with a map or a vector for each picture.
         channel: Which of its channels (or units), from 0; of the last layer: a class.
         size: (height, width) of the picture, pixels; None: what the network declares, else 64.
-        channels: Of the picture; None: what the network declares, else 3.
+        channels: Of the picture; None: what the network declares, else what its first convolution
+            takes, else 3.
         steps: Of ascent (Adam), >= 1.
         rate: Of ascent, in units of z, > 0.
         smoothness: Weight of the total variation, >= 0; 0 leaves the dots that networks like.
@@ -107,13 +108,13 @@ def maximise_activation(
         total variation after Mahendran & Vedaldi 2015, many sizes at once after Olah et al. 2017
         (there as frequencies).
     """
-    height, width, depth = _input_shape(model, size, channels)
+    subject = Subject(model, preprocessing, layout)
+    height, width, depth = _input_shape(model, subject.layout, size, channels)
     channel = check_int("channel", channel, owner="maximise_activation", minimum=0)
     steps = check_positive_int("steps", steps, owner="maximise_activation")
     reach = check_int("jitter", jitter, owner="maximise_activation", minimum=0)
     for name, value in (("rate", rate), ("smoothness", smoothness), ("highest", highest)):
         check_number(name, value, owner="maximise_activation", minimum=0)
-    subject = Subject(model, preprocessing, layout)
     sides = [(height, width)]
     while min(sides[-1]) > 4:
         sides.append((-(-sides[-1][0] // 2), -(-sides[-1][1] // 2)))
@@ -140,11 +141,20 @@ def maximise_activation(
     )  # fmt: skip
 
 
-def _input_shape(model: nn.Module, size: Any, channels: int | None) -> tuple[int, int, int]:
-    """(height, width, channels) as asked for, else as declared, else 64 x 64 x 3."""
+def _input_shape(
+    model: nn.Module, layout: Layout, size: Any, channels: int | None
+) -> tuple[int, int, int]:
+    """(height, width, channels) as asked for, else as declared, else 64 x 64 x 3.
+
+    A module that declares nothing takes as many channels as its first convolution.
+    """
     declared: tuple[int | None, ...] = (None, None, None)
     if isinstance(model, Network) and len(model.inputs) == 1 and model.inputs[0].ndim == 4:
         declared = model.inputs[0].shape[1:]
+        if layout == "NCHW":
+            declared = (*declared[1:], declared[0])
+    elif first := next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None):
+        declared = (None, None, first.in_channels)
     own = tuple(axis or 64 for axis in declared[:2])
     height, width = check_tuple("size", size or own, 2, owner="maximise_activation")
     depth = channels or declared[2] or 3

@@ -214,12 +214,7 @@ class Subject:
             )
         scores = ends.logits_of(output)
         if scores.isnan().any() or output.isnan().any():
-            raise WeightsError(
-                f"{type(self.model).__name__} answers NaN",
-                where=_not_finite(self.model) or "its layers, or preprocessing=...",
-                why="a score that is no number has no explanation",
-                fix="load weights that are whole, or train again with a lower learning rate",
-            )
+            raise answers_nan(self.model, f"{type(self.model).__name__} answers NaN")
         return Answer(scores, output)
 
     def forward(self, x: Tensor) -> Any:
@@ -346,6 +341,16 @@ def _takes_channels_first(model: nn.Module) -> bool:
         if (data_format := getattr(place.layer, "data_format", None)) is not None:
             return bool(data_format == "channels_first")
     return False
+
+
+def answers_nan(model: nn.Module, what: str) -> WeightsError:
+    """The error for values that are no numbers; it names the weight they come from."""
+    return WeightsError(
+        what,
+        where=_not_finite(model) or "its layers, or preprocessing=...",
+        why="what is no number can be neither shown nor explained",
+        fix="load weights that are whole, or train again with a lower learning rate",
+    )
 
 
 def _not_finite(model: nn.Module) -> str:

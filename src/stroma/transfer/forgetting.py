@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stroma.core.checks import check_number, check_positive_int
+from stroma.core.checks import check_int, check_number, check_positive_int
 from stroma.core.errors import ArgumentError
 from stroma.core.layer import Layer
 from stroma.data import Part
+from stroma.transfer.inputs import as_old_head, as_part
 from stroma.transfer.penalties import Penalty, Tuning
 
 
@@ -46,7 +47,7 @@ class SecondHead(Layer, ABC):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
-        self.head, self.logits = head, logits
+        self.head, self.logits = as_old_head(head, owner=owner), logits
         self.strength = check_number("strength", strength, owner=owner, minimum=0)
         self.temperature = check_number(
             "temperature", temperature, owner=owner, minimum=0, exclusive=True
@@ -165,7 +166,7 @@ class Replay(SecondHead):
         self, head: Layer, photos: Part, strength: float = 1.0, logits: bool = True
     ) -> None:
         super().__init__(head, strength, 1.0, logits)
-        if not len(photos):
+        if not len(as_part(photos, owner="Replay", first="head")):
             raise ArgumentError(
                 "Replay: there are no old photos",
                 where="Replay(head, photos)",
@@ -191,7 +192,8 @@ class EWC(Penalty):
         samples: How many of them F is the mean over, >= 1.
         logits: Whether `head` gives logits, not probabilities.
         seed: Of the drawn y.
-    Raises: ArgumentError: a number out of its range.
+    Raises: ArgumentError: a number out of its range, or there are no photos.
+        ArgumentTypeError: the head is no layer, or the photos are no part.
     Example:
         >>> from stroma import layers
         >>> from stroma.data import digits
@@ -211,7 +213,16 @@ class EWC(Penalty):
         logits: bool = True,
         seed: int = 0,
     ) -> None:
-        self.head, self.photos, self.logits, self.seed = head, photos, logits, seed
+        self.head, self.logits = as_old_head(head, owner="EWC"), logits
+        self.photos = as_part(photos, owner="EWC", first="head")
+        if not len(self.photos):
+            raise ArgumentError(
+                "EWC: there are no old photos",
+                where="EWC(head, photos)",
+                why="how much the old task needs a weight is measured on them",
+                fix="old_data.train",
+            )
+        self.seed = check_int("seed", seed, owner="EWC", minimum=0)
         self.strength = check_number("strength", strength, owner="EWC", minimum=0)
         self.samples = check_positive_int("samples", samples, owner="EWC")
 

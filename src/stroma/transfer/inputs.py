@@ -12,6 +12,7 @@ from torch import Tensor, float32, nn
 
 from stroma.core.checks import check_int
 from stroma.core.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
+from stroma.core.layer import Layer
 from stroma.data import ImageData, Part
 from stroma.models import Model
 
@@ -202,16 +203,33 @@ def as_image_data(data: Any, *, owner: str) -> ImageData:
     return data
 
 
-def as_part(part: Any, *, owner: str) -> Part:
-    """One part of a data set. Raises: ArgumentTypeError: it is something else."""
+def as_part(part: Any, *, owner: str, first: str = "base") -> Part:
+    """One part of a data set, which `owner` takes after `first`.
+
+    Raises: ArgumentTypeError: it is something else.
+    """
     if isinstance(part, Part):
         return part
     meant = "data.train" if isinstance(part, ImageData) else f"{_meant(part)}.train"
     raise ArgumentTypeError(
         f"{owner}: the pictures are {_kind(part)}",
-        where=f"{owner}(base, part)",
-        why="features are those of one part, in its order",
-        fix=f"{owner}(base, {meant})",
+        where=f"{owner}({first}, part)",
+        why="pictures come as one part of a data set, in its order",
+        fix=f"{owner}({first}, {meant})",
+    )
+
+
+def as_old_head(head: Any, *, owner: str) -> Layer:
+    """A head as one layer. Raises: ArgumentTypeError: it is none."""
+    if isinstance(head, Layer):
+        return head
+    raise ArgumentTypeError(
+        f"{owner}: the old head is {head!r} ({type(head).__name__}), no layer",
+        where=f"{owner}(head, ...)",
+        why="it is run on the features: (B, D) -> (B, K)",
+        fix=f"{owner}(stroma.Sequential(head.as_layers()), ...)"
+        if hasattr(head, "as_layers")
+        else f"{owner}(model.get_layer('fc'), ...)",
     )
 
 
