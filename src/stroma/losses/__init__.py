@@ -12,6 +12,7 @@ from typing import Any
 from stroma.core.config import serialise
 from stroma.core.errors import ArgumentError
 from stroma.core.registry import resolve as _resolve
+from stroma.functional.alignment import circle, ctc
 from stroma.functional.losses import (
     FORMULAS,
     binary_crossentropy,
@@ -36,6 +37,7 @@ from stroma.functional.losses import (
     tversky,
 )
 from stroma.functional.pairing import target_kind
+from stroma.losses.alignment import CTC, Circle
 from stroma.losses.base import Loss, LossFunctionWrapper, registry
 from stroma.losses.margin import CategoricalHinge, Hinge, SquaredHinge
 from stroma.losses.overlap import Dice, Tversky
@@ -139,15 +141,15 @@ def deserialize(config: Any) -> Any:
 
 __all__ = [
     "Loss", "LossFunctionWrapper", "get", "resolve", "serialize", "deserialize", "registry",
-    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
+    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CTC", "CategoricalCrossentropy", "Circle",
     "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge",
     "CosineSimilarity", "Dice", "Hinge", "Huber", "KLDivergence", "LogCosh", "MeanAbsoluteError",
     "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
     "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky",
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
     "categorical_focal_crossentropy", "categorical_generalized_cross_entropy",
-    "categorical_hinge", "cosine_similarity", "dice", "hinge", "huber", "kl_divergence",
-    "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
-    "mean_squared_logarithmic_error", "poisson", "sparse_categorical_crossentropy",
+    "categorical_hinge", "circle", "cosine_similarity", "ctc", "dice", "hinge", "huber",
+    "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "sparse_categorical_crossentropy",
     "squared_hinge", "tversky",
 ]  # fmt: skip

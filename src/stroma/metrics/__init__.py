@@ -18,6 +18,7 @@ from stroma.functional.accuracy import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+from stroma.functional.correlation import concordance_correlation, pearson_correlation
 from stroma.functional.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -47,6 +48,7 @@ from stroma.metrics.accuracies import (
 )
 from stroma.metrics.area import AUC
 from stroma.metrics.base import Metric, registry
+from stroma.metrics.correlation import ConcordanceCorrelation, PearsonCorrelation
 from stroma.metrics.counts import (
     FalseNegatives,
     FalsePositives,
@@ -164,7 +166,8 @@ def deserialize(config: Any) -> Any:
 __all__ = [
     "Metric", "get", "resolve", "serialize", "deserialize", "registry",
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
-    "CategoricalCrossentropy", "CategoricalHinge", "ConfusionMatrix", "CosineSimilarity",
+    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "ConfusionMatrix",
+    "CosineSimilarity", "PearsonCorrelation",
     "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence",
     "LogCoshError", "Mean", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU",
     "MeanMetricWrapper", "MeanSquaredError", "MeanSquaredLogarithmicError", "OneHotIoU",
@@ -174,7 +177,8 @@ __all__ = [
     "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy", "TrueNegatives",
     "TruePositives",
     "binary_accuracy", "binary_crossentropy", "binary_focal_crossentropy", "categorical_accuracy",
-    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "hinge",
+    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge",
+    "concordance_correlation", "hinge", "pearson_correlation",
     "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
     "mean_squared_error", "mean_squared_logarithmic_error", "poisson",
     "sparse_categorical_accuracy", "sparse_categorical_crossentropy",
