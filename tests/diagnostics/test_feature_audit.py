@@ -189,6 +189,27 @@ def test_the_audit_tells_what_it_found(digits):
     assert all(f.evidence and f.means and f.try_next and f.where for f in report.findings())
 
 
+def test_one_is_told_in_the_singular(digits):
+    x, y = digits
+    x, y = np.concatenate([x[:600], x[:1]]), np.concatenate([y[:600], y[:1]])
+    parts = ["train"] * 600 + ["test"]
+    report = diagnostics.audit_features(x, y, held_out(x, y), list("0123456789"), parts=parts)
+    across = [pair for pair in report.duplicates.pairs if pair.across_parts]
+    assert len(across) == 1
+    assert (
+        report.findings()[0].evidence == "1 pair of nearly the same photo lies in different parts"
+    )
+
+
+def test_pairs_of_one_scene_are_no_duplicates():
+    """Two of a kind at cosines of 0.5 to 0.6, as different photos of one class have them."""
+    draws = np.random.default_rng(0)
+    scenes = np.repeat(draws.normal(size=(20, 200)), 2, 0)
+    scenes += 0.7 * draws.normal(size=scenes.shape)
+    x = np.concatenate([draws.normal(size=(560, 200)), scenes])
+    assert not diagnostics.near_duplicates(x).pairs  # 5 above a cosine of 0.5
+
+
 def test_tail_of_a_known_distribution():
     values = np.random.default_rng(0).exponential(size=100_000)
     assert chance_threshold(values, 10) == pytest.approx(np.log(10_000), rel=0.05)

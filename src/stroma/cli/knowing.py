@@ -94,12 +94,15 @@ def suspected(audit: FeatureAudit) -> str:
     """Numbers of what looks odd, in one line; empty for nothing."""
     across = sum(pair.across_parts for pair in audit.duplicates.pairs)
     told = [
-        (len(audit.suspects.suspects), "labels look wrong"),
-        (len(audit.duplicates.groups), "groups of nearly the same photo"),
-        (across, "pairs of them in two parts"),
-        (len(audit.outliers.found), "photos unlike their class"),
-    ]
-    return ", ".join(f"{count:,} {what}" for count, what in told if count)
+        (len(audit.suspects.suspects), "label looks wrong", "labels look wrong"),
+        (len(audit.duplicates.groups), "group of nearly the same photo",
+         "groups of nearly the same photo"),
+        (across, "pair of them in two parts", "pairs of them in two parts"),
+        (len(audit.outliers.found), "photo unlike its class", "photos unlike their class"),
+    ]  # fmt: skip
+    return ", ".join(
+        f"{count:,} {one if count == 1 else many}" for count, one, many in told if count
+    )
 
 
 def audit_block(console: Console, audit: FeatureAudit) -> None:
@@ -139,7 +142,7 @@ def _duplicates(console: Console, audit: FeatureAudit) -> None:
     pairs = audit.duplicates.pairs
     if not pairs:
         return
-    console.heading(f"Nearly the same photo: {len(pairs):,} pairs")
+    console.heading(f"Nearly the same photo: {len(pairs):,} pair{'s' * (len(pairs) != 1)}")
     rows = []
     for pair in pairs[:_ROWS]:
         odd = [what for what, so in (("two parts", pair.across_parts),

@@ -167,26 +167,30 @@ class FeatureAudit(Record):
         pairs, suspects = self.duplicates.pairs, self.suspects.suspects
         across = [pair for pair in pairs if pair.across_parts]
         doubtful = [pair for pair in pairs if pair.two_labels]
+        odds = f"odds of {self.suspects.odds:g} to 1 against"
         told = (
-            (across, "data leakage", "pairs of nearly the same photo lie in different parts",
+            (across, "data leakage", "pair of nearly the same photo lies in different parts",
+             "pairs of nearly the same photo lie in different parts",
              "the figure on the later part is too good",
              "make the split anew, or keep such photos together with --group"),
-            (doubtful, "label noise", "pairs of nearly the same photo have two labels",
+            (doubtful, "label noise", "pair of nearly the same photo has two labels",
+             "pairs of nearly the same photo have two labels",
              "one of the two labels is wrong", "look at both and correct one"),
-            (suspects, "label noise", f"labels have odds of {self.suspects.odds:g} to 1 against "
-             f"them (about {self.suspects.estimated} are wrong, or hard)",
+            (suspects, "label noise", f"label has {odds} it", f"labels have {odds} them "
+             f"(about {self.suspects.estimated} of all are wrong, or hard)",
              "wrong labels cost accuracy, and make a right model look wrong",
              "look at the list from the top and correct what is wrong"),
-            (self.outliers.found, "outlier", "photos are unlike all others of their class",
+            (self.outliers.found, "outlier", "photo is unlike all others of its class",
+             "photos are unlike all others of their class",
              "they may be of something else, or badly cut", "look at the list from the top"),
         )  # fmt: skip
         return tuple(
             Finding(
                 term=term, severity="warning" if term != "outlier" else "info",
-                evidence=f"{len(found):,} {what}", where=_first(found), means=means,
-                try_next=fix,
+                evidence=f"{len(found):,} {one if len(found) == 1 else many}", 
+                where=_first(found), means=means, try_next=fix,
             )
-            for found, term, what, means, fix in told
+            for found, term, one, many, means, fix in told
             if found
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ _NEIGHBOURS = 8  # kept of each photo; larger groups hang together through them
 _BLOCK = 2048  # photos compared at once with as many: 16 MiB of similarities
 _SHRINKAGE = 0.01  # of the mean variance, added to each: keeps noise axes from being blown up
 _SAMPLES_AN_AXIS = 3  # fewer, and whitening turns even copies away from each other
-_LEAST, _MOST = 0.5, 0.99  # cosines: below 60 degrees nothing is near, above 8 everything is
+_LEAST, _MOST = 0.6, 0.99  # cosines: below 53 degrees nothing is near, above 8 everything is
 
 
 def near_duplicates(
