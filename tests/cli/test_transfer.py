@@ -86,6 +86,38 @@ def test_without_weights_the_refusal_says_what_to_bring(capsys, photos):
     assert not Path("runs").exists()
 
 
+def test_what_cannot_be_fetched_leaves_something_to_do(capsys, photos, monkeypatch):
+    monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
+    assert main(["transfer", str(photos), "--weights", "squeezenet1_1"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "could not be fetched" in told and "squeezenet1_1-b8a52dc0.pth" in told
+    assert f"Meanwhile, from scratch: stroma train {photos} --weights none" in told
+
+
+def _no_network(*_args, **_options):
+    raise OSError("no network")
+
+
+def test_weights_of_another_network_a_folder_and_a_nameless_file(capsys, photos, tmp_path):
+    """Each is refused by what it is, in the words of the command that was typed."""
+    known = tmp_path / "resnet20-12fca82f.th"  # a name of the table
+    nameless = tmp_path / "mine.pth"
+    for file in (known, nameless):
+        torch.save(resnet20().state_dict(), file)
+
+    def told(*more):
+        assert main(["transfer", str(photos), *more]) == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    other = told("--base", "resnet18", "--weights", str(known))
+    assert "holds weights of resnet20, not of resnet18" in other
+    assert "--base resnet20, or leave --base out" in other
+    assert f"{tmp_path} is a folder" in told("--weights", str(tmp_path))
+    assert "try: add --base, one of:" in told("--weights", str(nameless))
+    assert main(["train", str(photos), "--weights", str(nameless)]) == 2
+    assert "add --model, one of:" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "wrong",
     [["--head", "rigde"], ["--weights", "none"], ["--layer", "nowhere"], ["--epochs", "0"],

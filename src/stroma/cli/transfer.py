@@ -19,7 +19,8 @@ from stroma.cli.train import options_of, run_training
 @click.option("--head", metavar="NAME", default="auto", show_default=True,
               help="ridge, lda, logistic...; auto compares them.")  # fmt: skip
 @click.option("--finetune", type=click.Choice(["auto", "always", "never"]), default="auto",
-              show_default=True, help="auto: as far as --budget goes and as pays.")  # fmt: skip
+              show_default=True,
+              help="auto: as far as --budget goes and pays; always: past it too.")  # fmt: skip
 @click.option("--budget", metavar="TIME", help="What all of it may take: 90s, 10m, 1h.")
 @click.option("--layer", metavar="NAME", help="Layer whose output the features are; the last.")
 @click.option("--target", type=click.Choice(["accuracy", "balanced_accuracy"]),

@@ -56,9 +56,15 @@ def choose_road(
         if is_hub_name(given):
             name = options.model or architecture_of(hub_weights(given, download=True, say=say))
         else:
-            name = options.model or _architecture_of(given)
+            name = _architecture_of(options, given)
         tag = Path(given) if Path(given).is_file() else given
-        found = resolve_weights(name, tag, say=say)
+        try:
+            found = resolve_weights(name, tag, say=say)
+        except WeightsError as error:
+            if Path(given).exists():
+                raise
+            fix = f"{error.fix}. {_meanwhile(options)}"
+            raise WeightsError(error.what, where=error.where, why=error.why, fix=fix) from error
         return Road(f"you named weights ({given})", other, (found,), name)
     lying = find_local(options.model)
     found_here = [found for found in lying if _suits(found, size)]
@@ -86,7 +92,6 @@ def _nowhere(options: TrainOptions) -> WeightsError:
     """Which file to bring, where to put it, and what can be done meanwhile."""
     name = options.model or _SMALLEST
     entry = next((entry for entry in TABLE if entry.architecture == name and entry.url), None)
-    meanwhile = f"Meanwhile, from scratch: {_typed(options.path, '--weights', 'none')}"
     if entry is None:
         bring = f"--weights FILE with the weights of {name}"
     else:
@@ -98,10 +103,14 @@ def _nowhere(options: TrainOptions) -> WeightsError:
     return WeightsError(
         f"no {what} are on this machine",
         where="$STROMA_WEIGHTS and the caches of torch hub, the Hugging Face hub and Keras",
-        why="transfer builds on what a base has learnt on other photos, and nothing is fetched "
-        "unless you name it",
-        fix=f"{bring}. {meanwhile}",
+        why="a base is what was learnt on other photos, and nothing is fetched unless you name it",
+        fix=f"{bring}. {_meanwhile(options)}",
     )
+
+
+def _meanwhile(options: TrainOptions) -> str:
+    """What needs no base."""
+    return f"Meanwhile, from scratch: {_typed(options.path, '--weights', 'none')}"
 
 
 def _rank(found: FoundWeights) -> int:
@@ -118,17 +127,25 @@ def _suits(found: FoundWeights, size: tuple[int, int]) -> bool:
     )
 
 
-def _architecture_of(weights: str) -> str:
-    """The network that weights belong to, by their name, their file's name or its hash."""
+def _architecture_of(options: TrainOptions, weights: str) -> str:
+    """The network that weights belong to: as asked for, by their name, their file's or its hash."""
+    path, flag = Path(weights), "--base" if options.road == "features" else "--model"
+    known_as = _in_table(path) if path.is_file() else ""
+    if options.model is not None:
+        if known_as and known_as != options.model:
+            raise ArgumentError(
+                f"{path.name} holds weights of {known_as}, not of {options.model}",
+                where=f"{flag} {options.model} --weights {weights}",
+                why="its name or its hash is in stroma's table, and no layer would fit",
+                fix=f"{flag} {known_as}, or leave {flag} out",
+            )
+        return options.model
     name = weights.partition(":")[0]
     if name in zoo.architectures:
         return name
-    path = Path(weights)
     if path.is_file():
-        sha256 = FoundWeights(path=path, place="").sha256
-        for entry in TABLE:
-            if path.name == entry.file or sha256.startswith(entry.hash_prefix):
-                return entry.architecture
+        if known_as:
+            return known_as
         named = [known for known in zoo.architectures if path.name.startswith(known)]
         if named:
             return max(named, key=len)
@@ -142,18 +159,32 @@ def _architecture_of(weights: str) -> str:
             fix=f"--weights {known[0]}",
         )
     else:
+        folder = path.is_dir()
         raise ArgumentError(
-            f"there is no file of weights {weights}",
+            f"{weights} is a folder" if folder else f"there is no file of weights {weights}",
             where=str(path.resolve()),
             why="--weights takes 'none', a file, or a name such as squeezenet1_1",
-            fix=f"--weights {_SMALLEST}, or the path of a file that is there",
+            fix=f"--weights {path / 'FILE'}"
+            if folder
+            else f"--weights {_SMALLEST}, or the path of a file that is there",
         )
     raise ArgumentError(
         f"{path.name} does not say for which network it is",
         where=f"--weights {weights}",
         why="neither its name nor its hash is in stroma's table",
-        fix=f"add --model, one of: {', '.join(sorted(zoo.architectures))}",
+        fix=f"add {flag}, one of: {', '.join(sorted(zoo.architectures))}",
     )
+
+
+def _in_table(path: Path) -> str:
+    """The network of a file that stroma's table knows; "" for another file."""
+    sha256 = FoundWeights(path=path, place="").sha256
+    known = (
+        entry.architecture
+        for entry in TABLE
+        if path.name == entry.file or sha256.startswith(entry.hash_prefix)
+    )
+    return next(known, "")
 
 
 def _with_weights(options: TrainOptions) -> str:
