@@ -65,6 +65,16 @@ def test_the_line_for_python_runs(place, capsys):
     exec(line.removeprefix("In Python: "), {})
 
 
+def test_the_line_for_python_names_class_and_layer_as_typed(place, capsys):
+    assert main(["explain", "model.keras", "photo.png", "--class", "red", "--json"]) == 0
+    layer = json.loads(capsys.readouterr().out)["layer"]
+    typed = ["--class", "red", "--layer", layer, "--out", "other.png"]
+    assert main(["explain", "model.keras", "photo.png", *typed]) == 0
+    line = capsys.readouterr().err.split("In Python: ")[1]
+    assert f"'red', layer={layer!r}, class_names" in line
+    exec(line, {})
+
+
 @pytest.mark.parametrize("method", ["hires_cam", "occlusion", "integrated_gradients"])
 def test_json(place, capsys, method):
     arguments = ["explain", "model.keras", "photo.png", "--class", "red", "--method", method]

@@ -183,6 +183,8 @@ def test_folds_compare_heads_and_tune_nothing(photos, base, tmp_path):
         "leave-one-out accuracy"
     ]
     assert "folds" in run.plan.reasons["fine-tuning"] and run.calibration.count == 72
+    # the folds have computed the features, the ladder tells of them all the same
+    assert run.ladder[0].seconds > 0.5 * run.seconds["training"]
     wrong = [row for row in run.predictions if row.explained]
     assert wrong and all((run.folder / row.explained).is_file() for row in wrong)
     with pytest.raises(ArgumentError, match="finetune always"):

@@ -57,10 +57,12 @@ def explain(
         return
     _say(session, found, photo, path)
     file = model / "model.keras" if model.is_dir() else model
+    chosen = "" if target is None else f"{target!r}, "
+    chosen += "".join(f"{name}={value!r}, " for name, value in options.items())
     session.talk.line(
         f"In Python: from stroma import explain; from stroma.package import Artefact; "
         f"a = Artefact.load({str(file)!r}); explain.{method}(a.model, a.prepare({str(photo)!r}), "
-        f"class_names=a.class_names).picture()"
+        f"{chosen}class_names=a.class_names).picture()"
     )
 
 

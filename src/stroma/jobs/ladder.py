@@ -95,6 +95,7 @@ def climb_ladder(
         watch: Who is told.
     """
     watch, began = watch or Watch(), time.perf_counter()
+    earlier = table.seconds  # folds may have computed the features already
     table.of(joined([data.train, data.validation]), watch)
     watch.stage("heads")
 
@@ -103,7 +104,7 @@ def climb_ladder(
         return [Told(watch, steps)]
 
     found = climb(
-        table.extractor, data, lambda name, part: table.of(part), began=began,
+        table.extractor, data, lambda name, part: table.of(part), began=began - earlier,
         deadline=None if settings.tuning_seconds is None else began + settings.tuning_seconds,
         head=settings.head, target=settings.target, most_work=_HEAD_WORK / trainings,
         epochs=settings.tuning_epochs, forced=settings.finetune == "always",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,8 @@ class FeatureTable:
         precision: What it computes in.
         device: "auto", "cpu", "cuda".
         cache: Whether they are kept on disk too.
+
+    `seconds` is how long computing them has taken so far.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class FeatureTable:
         *, cache: bool = True,
     ) -> None:  # fmt: skip
         self.extractor, self.precision, self.device = extractor, precision, device
-        self.cache = cache
+        self.cache, self.seconds = cache, 0.0
         self._rows = np.zeros(0, np.int64)  # places in the store, ascending
         self._values = np.zeros((0, int(extractor.output_shape[-1])), np.float32)
 
@@ -58,6 +61,7 @@ class FeatureTable:
         if len(new):
             watch = watch or Watch()
             watch.stage("features")
+            began = time.perf_counter()
             # In the order of the store: one cache on disk, whatever the split's seed
             ordered = part.take(new[np.argsort(part.rows[new])])
             found = features(
@@ -66,6 +70,7 @@ class FeatureTable:
                 cache=self.cache,
                 progress=watch.progress,
             )  # fmt: skip
+            self.seconds += time.perf_counter() - began
             rows, values = (
                 np.concatenate([self._rows, ordered.rows]), np.concatenate([self._values, found]),
             )  # fmt: skip
