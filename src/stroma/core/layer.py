@@ -6,7 +6,7 @@ import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import torch
@@ -84,6 +84,7 @@ class Layer(Configurable, LayerWeights):
     # What a receptive field needs: (kernel, stride, dilation) per spatial axis; None: pointwise,
     # "unknown": cannot be said, "all": sees everything.
     receptive: Any = "unknown"
+    not_in_config: ClassVar[str] = ""  # an option that Keras' class of this name refuses
     hands_training_on = False  # True in networks: their code passes training= to every layer
     mixes_precision = True  # False in networks: each of their layers has a policy of its own
 
@@ -154,13 +155,8 @@ class Layer(Configurable, LayerWeights):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data, with `name`, `trainable` and `dtype`."""
         config = self._captured_config(Layer)
-        config.setdefault("name", None)
-        return {
-            **config,
-            "name": self.name,
-            "trainable": self._trainable,
-            "dtype": self._policy.name,
-        }
+        config |= {"name": self.name, "trainable": self._trainable, "dtype": self._policy.name}
+        return {key: value for key, value in config.items() if key != self.not_in_config}
 
     # Building
 
@@ -298,7 +294,8 @@ class Layer(Configurable, LayerWeights):
     @property
     def output(self) -> Any:
         """The symbolic output of its only call in a network: cut a sub-model there."""
-        return self._the_node().outputs
+        node = self._the_node()
+        return node.outputs if node.result is None else node.result
 
     def _the_node(self) -> Node:
         if self._nodes:
@@ -318,6 +315,10 @@ class Layer(Configurable, LayerWeights):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output: the input's where masking is supported, else none."""
         return previous_mask if self.supports_masking else None
+
+    def masks_come_out(self, mask: Any) -> bool:
+        """Whether its call itself makes the masks of its outputs, as that of a network does."""
+        return False
 
     # Losses
 

@@ -11,6 +11,8 @@ from torch.utils._pytree import tree_flatten, tree_map
 from stroma.core.call_spec import CallSpec
 from stroma.core.symbolic import any_symbolic, is_symbolic
 
+WITH_MASKS = "with_masks"  # asks a network for (outputs, their masks in flat order)
+
 
 class _Unset:
     """Marks `mask=` as not given: then masks travel on the tensors themselves."""

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from torch.utils._pytree import tree_flatten
+
 from stroma.core.errors import StromaError
-from stroma.core.masks import UNSET, add_argument_masks, attach_masks, symbolic_masks
+from stroma.core.masks import (
+    UNSET,
+    WITH_MASKS,
+    add_argument_masks,
+    attach_masks,
+    symbolic_masks,
+)
 from stroma.core.misfit import tell_what_fits
 from stroma.core.shape_run import probes
 from stroma.core.symbolic import (
@@ -45,12 +54,31 @@ def _record_fitting(
         given["mask"] = mask if spec.mask else None
     if training is not None:
         given["training"] = training
+    masks_come_out = layer.masks_come_out(mask)
+    if masks_come_out:
+        given[WITH_MASKS] = True
     node = Node("layer", layer, args, given)
     outputs = finish(node, lambda: layer._declared_outputs(args))
-    remember(layer, node)
-    if masked:
+    if masks_come_out:
+        outputs, masks = outputs
+        for output, own in zip(tree_flatten(outputs)[0], masks):
+            attach_masks(output, own)
+    elif masked:
         attach_masks(outputs, layer.compute_mask(args[0] if args else None, mask))
+        _tell_of_lost_mask(layer, mask)
+    node.result = outputs
+    remember(layer, node)
     return outputs
+
+
+def _tell_of_lost_mask(layer: Layer, mask: Any) -> None:
+    seen = layer.supports_masking or layer._call_spec.mask or layer._makes_mask()
+    if mask is not None and not seen:
+        warnings.warn(
+            f"layer {layer.name!r} ({type(layer).__name__}) gets an input with a mask and knows "
+            "none: it, the layers after it and the loss count masked steps like any other",
+            stacklevel=2,
+        )
 
 
 def remember(layer: Layer, node: Node) -> None:

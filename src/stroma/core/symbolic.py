@@ -41,6 +41,7 @@ class Node:
         self.kind, self.target, self.args, self.kwargs = kind, target, args, kwargs or {}
         self.index = next(_recorded)
         self.outputs: Any = None
+        self.result: Any = None  # what a layer's caller got: several outputs in their structure
         self.origin = _origin()
 
     def run(self, *args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from stroma.core.axes import Shape
@@ -132,7 +132,7 @@ def _run_one(node: Node, values: dict[int, Any]) -> tuple[int | None, Any]:
 
 
 def _output_shape(node: Node) -> Shape:
-    outputs = node.outputs
+    outputs = node.outputs if node.result is None else tree_flatten(node.result)[0][0]
     return outputs.shape if is_symbolic(outputs) else ()
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from stroma.core.axes import shape_text
-from stroma.core.errors import ArgumentError, GraphError, ShapeError, did_you_mean
+from stroma.core.errors import ArgumentError, GraphError, did_you_mean
 from stroma.core.inputs import InputLayer
 from stroma.core.layer import Layer
-from stroma.core.misfit import advice
+from stroma.core.masks import attach_masks
 from stroma.core.recording import remember
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 from stroma.core.tracking import Container
 from stroma.network import graph as graphs
+from stroma.network.matching import fit, in_order, input_name, lookup
 from stroma.network.order import layer_order
+from stroma.network.replay import MaskedRun, Ranks, replay
 
-_OWN_ATTRIBUTES = {"graph", "_inputs", "_outputs", "_order", "_keys", "_run"}
+_OWN_ATTRIBUTES = {"graph", "_inputs", "_outputs", "_order", "_keys", "_run", "_masked_runs"}
 
 
 class Network(Layer):
@@ -54,6 +54,7 @@ class Network(Layer):
     ) -> None:
         super().__init__(name=name, **options)
         self._is_graph = False
+        self._masked_runs: dict[Ranks, MaskedRun] = {}
         if (inputs is None) != (outputs is None):
             raise ArgumentError(
                 "a network needs inputs and outputs, or neither (a subclass with its own call)",
@@ -110,19 +111,32 @@ class Network(Layer):
         return hasattr(type(self), first) or first in self.__dict__ or first in _OWN_ATTRIBUTES
 
     def _compile(self) -> None:
-        constants: dict[str, Any] = {}
+        self._masked_runs = {}
+        self.graph = self._graph_of(self.inputs, self.outputs, self._order, {})
+        self._run = graphs.compile_graph(self.graph)
+
+    def _graph_of(
+        self,
+        inputs: list[SymbolicTensor],
+        outputs: list[SymbolicTensor],
+        nodes: list[Node],
+        constants: dict[str, Any],
+    ) -> fx.Graph:
+        """The nodes as code whose constants are attributes of this network."""
         keys = {id(layer): key for key, layer in self._keys.items()}
-        flat_inputs, flat_outputs = tree_flatten(self._inputs)[0], tree_flatten(self._outputs)[0]
-        self.graph = graphs.fx_graph(flat_inputs, flat_outputs, self._order, keys, constants)
+        known = set(constants)
+        graph = graphs.fx_graph(inputs, outputs, nodes, keys, constants)
         for name, constant in constants.items():
+            if name in known:
+                continue
             if not isinstance(constant, Tensor):
                 self.__dict__[name] = constant  # not as a part of the network: an argument
             elif name not in self._buffers:
                 self.register_buffer(name, constant, persistent=False)
-        self._run = graphs.compile_graph(self.graph)
+        return graph
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_run": None, "graph": None}
+        return {**super().__getstate__(), "_run": None, "graph": None, "_masked_runs": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
@@ -138,26 +152,76 @@ class Network(Layer):
 
     # Running
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """Run the graph. A subclass made without inputs and outputs defines its own."""
+    def call(
+        self, inputs: Any, training: Any = None, mask: Any = None, *, with_masks: bool = False
+    ) -> Any:
+        """Run the graph. A subclass made without inputs and outputs defines its own.
+
+        Masks of inputs go where the layers take them; those of outputs are their `_keras_mask`,
+        or come out as well, in flat order, `with_masks`.
+        """
         if not self._is_graph:
             return Layer.call(self, inputs)
-        outputs, masks = self._run(self, training, *self._match_inputs(inputs))
-        if any(mask is not None for mask in masks) and not torch.compiler.is_compiling():
-            for output, output_mask in zip(outputs, masks):
-                output._keras_mask = output_mask
-        if is_symbolic(self._outputs):
-            return outputs[0]
-        return tree_unflatten(outputs, tree_flatten(self._outputs)[1])
+        given = self._match_masks(mask)
+        run = self._run if all(one is None for one in given) else self._masked_run(given).run
+        given = [one for one in given if one is not None]
+        outputs, masks = run(self, training, *self._match_inputs(inputs), *given)
+        single = is_symbolic(self._outputs)
+        result = outputs[0] if single else tree_unflatten(outputs, self._output_structure)
+        if with_masks:
+            return result, masks
+        for output, output_mask in zip(outputs, masks):
+            if output_mask is not None:
+                attach_masks(output, output_mask)
+        return result
+
+    @property
+    def _output_structure(self) -> Any:
+        return tree_flatten(self._outputs)[1]
+
+    def _match_masks(self, mask: Any) -> list[Any]:
+        """A mask or None for each input, in the order of the graph."""
+        if mask is None:
+            return [None] * len(self.inputs)
+        if is_symbolic(self._inputs) and isinstance(mask, (list, tuple)) and len(mask) == 1:
+            mask = mask[0]
+        elif is_symbolic(self._inputs) and isinstance(mask, dict):
+            mask = lookup(mask, input_name(self._inputs), self)
+        return in_order(mask, self._inputs, self)
+
+    def _masked_run(self, masks: list[Any]) -> MaskedRun:
+        """The graph recorded anew on inputs with masks of these ranks, once for each pattern."""
+        ranks = tuple(None if mask is None else len(mask.shape) for mask in masks)
+        if ranks not in self._masked_runs:
+            inputs, outputs = replay(self, ranks)
+            nodes = graphs.reachable(
+                inputs, outputs + [t.mask for t in outputs if t.mask is not None]
+            )
+            held = (*self.__dict__, *self._buffers)
+            constants = {name: None for name in held if name.startswith("constant_")}
+            graph = self._graph_of(inputs, outputs, nodes, constants)
+            self._masked_runs[ranks] = MaskedRun(
+                graphs.compile_graph(graph), any(tensor.mask is not None for tensor in outputs)
+            )
+        return self._masked_runs[ranks]
+
+    def masks_come_out(self, mask: Any) -> bool:
+        """Whether outputs have masks, when the inputs have these."""
+        if not self._is_graph:
+            return False
+        given = self._match_masks(mask)
+        if all(one is None for one in given):
+            return any(tensor.mask is not None for tensor in self.outputs)
+        return self._masked_run(given).masks_outputs
 
     def _match_inputs(self, inputs: Any) -> list[Any]:
         """The inputs in the order of the graph, in their declared dtype and rank."""
         if is_symbolic(self._inputs) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
             inputs = inputs[0]
         elif is_symbolic(self._inputs) and isinstance(inputs, dict):
-            inputs = _lookup(inputs, _input_name(self._inputs), self)
-        values = _in_order(inputs, self._inputs, self)
-        return [_fit(value, tensor, self) for value, tensor in zip(values, self.inputs)]
+            inputs = lookup(inputs, input_name(self._inputs), self)
+        values = in_order(inputs, self._inputs, self)
+        return [fit(value, tensor, self) for value, tensor in zip(values, self.inputs)]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Masks of the outputs: known from the recording for a graph."""
@@ -263,100 +327,3 @@ def _below(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Layer]]:
             yield prefix + name, child
         else:
             yield from _below(child, f"{prefix}{name}.")
-
-
-def _in_order(given: Any, wanted: Any, network: Network) -> list[Any]:
-    """The values of a structure, in the order in which the network's own structure has them."""
-    if is_symbolic(wanted):
-        if isinstance(given, (list, tuple, dict)) and _holds_tensors(given):
-            raise one_input(network, len(given))
-        return [given]
-    if isinstance(wanted, dict):
-        pairs = [(_lookup(given, key, network), part) for key, part in wanted.items()]
-    elif isinstance(given, dict):  # by the names of the inputs
-        pairs = [(_lookup(given, _input_name(part), network), part) for part in wanted]
-    elif isinstance(given, (list, tuple)) and len(given) == len(wanted):
-        pairs = list(zip(given, wanted))
-    else:
-        count = len(given) if isinstance(given, (list, tuple)) else 1
-        raise ShapeError(
-            f"network {network.name!r} has {len(wanted)} inputs, {count} were given",
-            where=f"{type(network).__name__}.call",
-            why="each input of the network needs its numbers",
-            fix="give a list with one tensor per input, or a dict by input name",
-        )
-    return [value for part_given, part in pairs for value in _in_order(part_given, part, network)]
-
-
-def _lookup(inputs: Any, key: str, network: Network) -> Any:
-    if isinstance(inputs, dict) and key in inputs:
-        return inputs[key]
-    given = list(inputs) if isinstance(inputs, dict) else type(inputs).__name__
-    own = network.input
-    names = list(own) if isinstance(own, dict) else [_input_name(x) for x in network.inputs]
-    raise ShapeError(
-        f"network {network.name!r} has an input {key!r} that was not given",
-        where=f"inputs: {given}",
-        why="inputs in a dict are found by their names",
-        fix=f"give a dict with the keys {names}",
-    )
-
-
-def _input_name(tensor: SymbolicTensor) -> str:
-    return getattr(tensor.node.target, "name", None) or tensor.node.title()
-
-
-def _holds_tensors(tree: Any) -> bool:
-    return any(isinstance(leaf, Tensor) or is_symbolic(leaf) for leaf in tree_flatten(tree)[0])
-
-
-def one_input(network: Network, count: int) -> ShapeError:
-    """What to raise when a network with one input gets several arrays."""
-    return ShapeError(
-        f"network {network.name!r} has one input, {count} arrays were given",
-        where=f"{type(network).__name__}.call",
-        why="a list or dict gives each input of a network its own array",
-        fix="give the array itself: model(x); more samples: torch.cat([a, b]), np.concatenate",
-    )
-
-
-def _fit(value: Any, wanted: SymbolicTensor, network: Network) -> Any:
-    """One input: cast to the declared dtype, a missing or extra last axis of 1 mended, checked."""
-    if is_symbolic(value):
-        given = value.shape
-    else:
-        value = torch.as_tensor(value)
-        moved = network._moved and wanted.dtype.is_floating_point
-        dtype = network._compute_dtype if moved else wanted.dtype  # after model.double()
-        if value.dtype is not dtype and not (
-            value.is_floating_point()
-            and torch.is_autocast_enabled(value.device.type)
-            and value.dtype in (torch.bfloat16, torch.float16)
-        ):
-            value = value.to(dtype)
-        given = tuple(value.shape)
-    shape, mended = wanted.shape, given
-    if len(given) == len(shape) + 1 and given[-1] == 1:
-        value, mended = value.squeeze(-1), given[:-1]
-    elif len(given) == len(shape) - 1 and shape[-1] == 1:
-        value, mended = value.unsqueeze(-1), (*given, 1)
-    if len(mended) != len(shape) or any(
-        a != b for a, b in zip(mended[1:], shape[1:]) if a is not None and b is not None
-    ):
-        raise _misfit(given, shape, network)
-    return value
-
-
-def _misfit(
-    given: tuple[int | None, ...], shape: tuple[int | None, ...], network: Network
-) -> ShapeError:
-    why, fix = advice(given, shape) or (
-        "every size that the network declares must be the data's",
-        f"reshape or resize the data to {shape_text(shape)}, or build the network for it",
-    )
-    return ShapeError(
-        f"network {network.name!r} takes {shape_text(shape)}, got {shape_text(given)}",
-        where=f"{type(network).__name__}.call",
-        why=why,
-        fix=fix,
-    )

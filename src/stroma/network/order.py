@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_flatten
 
 from stroma.core.inputs import InputLayer
 from stroma.core.layer import Layer
+from stroma.core.masks import WITH_MASKS
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
 
 
@@ -116,6 +117,8 @@ def without_derived_masks(node: Node) -> dict[str, Any]:
     derived = {id(leaf.mask) for leaf in node.inputs() if leaf.mask is not None}
     kwargs = {}
     for name, value in node.kwargs.items():
+        if name == WITH_MASKS:
+            continue
         given = [leaf for leaf in tree_flatten(value)[0] if leaf is not None]
         is_mask = name == "mask" or name.endswith("_mask")
         if not (is_mask and all(id(leaf) in derived for leaf in given)):

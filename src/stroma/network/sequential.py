@@ -12,7 +12,8 @@ from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.core.names import numbered, snake_case
 from stroma.core.symbolic import Node, SymbolicTensor, is_symbolic
-from stroma.network.network import Network, one_input
+from stroma.network.matching import one_input
+from stroma.network.network import Network
 
 
 class SequentialNetwork(Network):
@@ -119,10 +120,12 @@ class SequentialNetwork(Network):
             self._entry = Input(batch_shape=(None, *tuple(input_shape)[1:]))
             self._rebuild()
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+    def call(
+        self, inputs: Any, training: Any = None, mask: Any = None, *, with_masks: bool = False
+    ) -> Any:
         if not self._stack:
             return inputs
-        return super().call(inputs, training=training, mask=mask)
+        return super().call(inputs, training=training, mask=mask, with_masks=with_masks)
 
     @property
     def layers(self) -> list[Layer]:

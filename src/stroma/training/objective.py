@@ -13,6 +13,7 @@ from stroma import losses as losses_room
 from stroma import metrics as metrics_room
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer
+from stroma.core.masks import attach_masks
 from stroma.metrics import Mean, Metric
 from stroma.training.labels import check_labels, classes_of
 
@@ -159,6 +160,7 @@ class Objective:
         ys, outs, weights = self._matched(y, outputs, weight)
         for index, weighted, _, metric in self.measured:
             target, output = ys[index], outs[index].detach()
+            attach_masks(output, getattr(outs[index], "_keras_mask", None))
             if weighted:
                 metric.update_state(target, output, sample_weight=weights[index])
             else:
