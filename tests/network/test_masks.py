@@ -13,6 +13,7 @@ from oracle import keras
 from stroma import layers, models
 from stroma.core.errors import ShapeError
 from stroma.network import network as network_module
+from stroma.training.passes import Settings, forward
 
 X = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(2))
 X[0, 3:] = 0  # padded right
@@ -247,3 +248,14 @@ def test_twenty_steps_of_training_are_those_of_keras():
         histories.append(history.history["loss"])
     assert histories[0] == pytest.approx(histories[1], rel=1e-4)
     assert histories[0][-1] < histories[0][0]
+
+
+def test_a_compiled_step_has_the_mask_of_its_outputs():
+    x = layers.Input((6, 3))
+    model = models.Model(x, layers.Dense(1)(layers.Masking()(x)))
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    settings = Settings(device=torch.device("cpu"), compiled=compiled)
+    y = forward(model, X, settings, training=True)
+    assert torch.equal(y._keras_mask, (X != 0).any(-1))
+    close(y, model(X), 1e-6)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_map
 
 from stroma.core.errors import DataError, RunError
 from stroma.core.layer import Layer
+from stroma.core.masks import attach_masks
 from stroma.core.weight import Weight
 from stroma.training.objective import outermost_layers
 from stroma.training.state import State
@@ -48,7 +49,12 @@ def forward(model: nn.Module, x: Any, settings: Settings, *, training: bool) -> 
         for layer in outermost_layers(model):
             layer.clear_losses()
         if isinstance(model, Layer):
-            return run(x, training=training)
+            if settings.compiled is None or not model.masks_come_out(None):
+                return run(x, training=training)
+            outputs, masks = run(x, training=training, with_masks=True)
+            for output, mask in zip(tree_flatten(outputs)[0], masks):
+                attach_masks(output, mask)  # for the loss; compiled code cannot do it
+            return outputs
         if model.training is not training:
             model.train(training)
         return run(x)
