@@ -30,6 +30,7 @@ from stroma.core.seeds import set_random_seed
 from stroma.data import ImageData
 from stroma.layers.torch_module import Layout
 from stroma.models import Model
+from stroma.network.copying import copied
 from stroma.network.freezing import freeze, unfreeze
 from stroma.training.callbacks import Callback
 from stroma.training.fitting import choose_device
@@ -194,7 +195,7 @@ def finetune(
     as_image_data(data, owner="finetune")
     check_pictures(base, data.shape, owner="finetune")
     if not check_bool("in_place", in_place, owner="finetune"):
-        base, head = copy.deepcopy(base), copy.deepcopy(head)
+        base, head = copied(base), copy.deepcopy(head)
     set_random_seed(seed)
     with torch.random.fork_rng():
         model, top = _start(

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
 from torch import nn
 
 from stroma.core.checks import check_choice, check_int, check_number, check_positive_int
-from stroma.core.errors import GraphError, RunError
 from stroma.core.preprocessing import Preprocessing
 from stroma.core.records_transfer import Rung as Rung
-from stroma.core.scores import Interval, Score
+from stroma.core.scores import Score
 from stroma.data import ImageData, Part
 from stroma.layers.torch_module import Layout
 from stroma.models import Model
-from stroma.network.freezing import unfreeze
-from stroma.training import fitting
 from stroma.training.callbacks import Callback
 from stroma.training.fitting import choose_device
 from stroma.transfer.compose import feature_extractor, modes_kept, with_head
 from stroma.transfer.features import features, verdict_path
-from stroma.transfer.finetune import Finetuned, finetune
+from stroma.transfer.finetune import Finetuned
 from stroma.transfer.heads.choose import MOST_WORK, HeadChoice, choose_head
 from stroma.transfer.heads.head import Head
 from stroma.transfer.heads.ridge import RidgeHead
-from stroma.transfer.heads.scoring import TARGETS, Target, estimate
+from stroma.transfer.heads.scoring import TARGETS, Target
 from stroma.transfer.inputs import as_base, as_image_data, as_tuple, check_pictures
 from stroma.transfer.rounding import feature_precision
-from stroma.transfer.stages import Stage, layer_at, split, stages
+from stroma.transfer.rungs import Climb, Judge, value_of
 from stroma.transfer.unlike import below_head
-
-_FEWEST_EPOCHS = 3  # fewer move too little to be worth the wait
-_BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,11 +82,12 @@ def transfer(
     """A classifier from a pretrained base: as far up the ladder as pays on validation.
 
     1. Features once, cached, and a ridge head in closed form. 2. With `head="auto"` the best of all
-    heads. 3. With a budget, the last stage is tuned on kept maps; 4. then all stages, each as far
-    as the time left allows. The rung that does best on validation ships, the cheaper one of
-    equals. A head is then solved on train and validation together; a tuned model has seen train
-    alone. `base` stays as it is: what is tuned is a copy, and where nothing is, `model` shares its
-    layers. The test part is not touched.
+    heads. 3. With a budget, the last stage is tuned on kept maps, at the best of three rates where
+    there is time to try them; 4. then all stages, at that rate, on photos that are moved and, where
+    the base does not mind, mirrored; each as far as the time left allows. The rung that does best
+    on validation ships, the cheaper one of equals. A head is then solved on train and validation
+    together; a tuned model has seen train alone. `base` stays as it is: what is tuned is a copy,
+    and where nothing is, `model` shares its layers. The test part is not touched.
 
     Args:
         base: Network without its head, such as `zoo.squeezenet1_1(weights, include_top=False)`, or
@@ -185,7 +178,7 @@ def climb(
     check_choice("target", target, TARGETS, owner="transfer")
     classes, labels = len(data.class_names), data.train.labels
     train, validation = of("train", data.train), of("validation", data.validation)
-    judge = _Judge(validation, data.validation, labels, target)
+    judge = Judge(validation, data.validation, labels, target)
     weight: Literal["balanced"] | None = "balanced" if target == "balanced_accuracy" else None
     if not isinstance(head, str):
         head = as_tuple("head", head, (Head, str), owner="transfer") or ("ridge",)
@@ -205,7 +198,7 @@ def climb(
     at, tuned = _best(rungs), None
     best = heads[at]
     if deadline is not None and len(data.validation):
-        further = _Climb(
+        further = Climb(
             extractor,
             data,
             judge,
@@ -235,150 +228,9 @@ def climb(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """Scores rungs: on validation, or by leave-one-out where there is none."""
-
-    features: np.ndarray
-    part: Part
-    labels: np.ndarray  # of the training part
-    target: Target
-
-    def rung(self, name: str, head: Head, start: float) -> Rung:
-        """A rung of a head, that began at `start`."""
-        if len(self.part):
-            score = self._score(head.predict(self.features) == self.part.labels, self.part.labels)
-        else:
-            score = self._score(head.held_out.argmax(1) == self.labels, self.labels, head.how)
-        return Rung(name=name, seconds=time.perf_counter() - start, score=score)
-
-    def tuned(self, found: Finetuned) -> Score:
-        if self.target == "accuracy":
-            return found.validation
-        outputs = list(
-            fitting.predict_batches(found.model, self.part.batches(_BATCH, shuffle=False))
-        )
-        return self._score(np.concatenate(outputs).argmax(1) == self.part.labels, self.part.labels)
-
-    def _score(self, right: np.ndarray, labels: np.ndarray, on: str = "validation") -> Score:
-        found = estimate(right, labels, self.target)
-        return Score(
-            name=f"{on} {self.target.replace('_', ' ')}", value=found.value,
-            interval=Interval(low=found.low, high=found.high), count=len(labels),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Climb:
-    """The rungs of fine-tuning, while there is time."""
-
-    extractor: Model
-    data: ImageData
-    judge: _Judge
-    head: Head  # fitted on the training part
-    deadline: float  # by time.perf_counter
-    epochs: int
-    forced: bool
-    precision: str
-    device: str
-    seed: int
-    watching: Callable[[int], Sequence[Callback]]
-
-    def on(self, best: Rung) -> tuple[list[Rung], Finetuned | None]:
-        """The rungs beyond `best`, and the tuned model where one of them is better."""
-        rungs: list[Rung] = []
-        kept: Finetuned | None = None
-        for name, until in self._starts():
-            rung, tuned = self._try(name, until)
-            rungs.append(rung)
-            if tuned is not None and _value(rung) > _value(best):
-                best, kept = rung, tuned
-        return rungs, kept
-
-    def _starts(self) -> list[tuple[str, Stage | None]]:
-        """The last stage that learns, then everything."""
-        try:
-            learning = stages(self.extractor)
-        except GraphError:  # a module of unknown inside is tuned as one
-            learning = []
-        whole: list[tuple[str, Stage | None]] = [("tuned whole", None)]
-        if len(learning) < 2:
-            return whole
-        return [(f"tuned from {learning[-1].start} on", learning[-1]), *whole]
-
-    def _try(self, name: str, stage: Stage | None) -> tuple[Rung, Finetuned | None]:
-        began = time.perf_counter()
-        extractor = copy.deepcopy(self.extractor)
-        unfreeze(extractor, batch_normalization=False)  # as `finetune` will find it
-        pace = self._pace(extractor, stage)
-        left = self.deadline - time.perf_counter()
-        possible = min(self.epochs, int((left - pace.once) / pace.epoch))
-        fewest = min(_FEWEST_EPOCHS, self.epochs)
-        if self.forced:
-            possible = max(possible, fewest)
-        if possible < fewest:
-            needs = pace.once + fewest * pace.epoch
-            why = f"needs {needs:.0f} s, {max(left, 0):.0f} s are left"
-            return Rung(name=name, seconds=needs, left_out=why), None
-        try:
-            tuned = finetune(
-                extractor, self.data, head=self.head.as_layers(), in_place=True,
-                until=stage.start if stage else None, epochs=possible, batch_size=_BATCH,
-                precision=self.precision, device=self.device, seed=self.seed,
-                callbacks=self.watching(possible * -(-len(self.data.train) // _BATCH)),
-            )  # fmt: skip
-        except RunError as error:  # the rungs below are still there
-            return Rung(name=name, seconds=time.perf_counter() - began, left_out=error.what), None
-        score, seconds = self.judge.tuned(tuned), time.perf_counter() - began
-        return Rung(name=name, seconds=seconds, score=score, epochs=possible), tuned
-
-    def _pace(self, extractor: Model, stage: Stage | None) -> _Pace:
-        """Seconds of the maps and averages, once, and of an epoch: one batch each, timed."""
-        inputs = torch.zeros(_BATCH, *self.data.shape, device=_device(extractor))
-        photos = len(self.data.train) + len(self.data.validation)
-        below, above = (None, extractor)
-        if stage is not None:
-            below, above = split(extractor, layer_at(extractor, stage.start))
-        maps = 0.0
-        if below is not None:
-            with torch.no_grad():
-                maps = _timed(lambda: below(inputs)) * photos / _BATCH
-                inputs = below(inputs)
-        with torch.no_grad():
-            forward = _timed(lambda: above(inputs)) / _BATCH
-        step = _timed(lambda: above(inputs).sum().backward()) / _BATCH
-        for weight in above.parameters():
-            weight.grad = None
-        averages = 12 * forward * len(self.data.validation)  # the start, and every alpha
-        return _Pace(1.2 * (maps + averages), 1.2 * step * len(self.data.train))
-
-
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    once: float
-    epoch: float
-
-
-def _timed(run: Callable[[], Any]) -> float:
-    run()  # the first call allocates
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return max(time.perf_counter() - start, 1e-6)
-
-
-def _device(module: nn.Module) -> torch.device:
-    return next((p.device for p in module.parameters()), torch.device("cpu"))
-
-
-def _value(rung: Rung) -> float:
-    return rung.score.value if rung.score is not None else -1.0
-
-
 def _best(rungs: Sequence[Rung]) -> int:
     """The first of those that do best: it is the cheapest."""
-    return max(range(len(rungs)), key=lambda at: (_value(rungs[at]), -at))
+    return max(range(len(rungs)), key=lambda at: (value_of(rungs[at]), -at))
 
 
 def _told(rung: Rung) -> str:
