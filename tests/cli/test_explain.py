@@ -127,3 +127,18 @@ def test_a_model_without_maps_is_explained_by_its_pixels(place, capsys):
     save(place / "flat.keras", flat=True)
     assert main(["explain", "flat.keras", "photo.png", "--method", "occlusion"]) == 0
     assert "Occlusion" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", ["one class", "several classes"])
+def test_the_probability_is_the_one_that_predict_says(place, capsys, task):
+    """At the run's temperature; and of several classes at once, each by itself."""
+    inputs = layers.Input((16, 16, 3))
+    maps = layers.Conv2D(3, 3, name="maps")(layers.Rescaling(1 / 255)(inputs))
+    end = "sigmoid" if task == "several classes" else "softmax"
+    answer = layers.Dense(3, activation=end)(layers.GlobalAveragePooling2D()(maps))
+    artefact = Artefact(models.Model(inputs, answer), ["a", "b", "c"], task=task, temperature=3.0)
+    artefact.save(place / "other.keras")
+    expected = artefact.probabilities([place / "photo.png"])[0]
+    typed = ["explain", "other.keras", "photo.png", "--class", "b", "--json"]
+    assert main(typed) == 0
+    assert json.loads(capsys.readouterr().out)["probability"] == pytest.approx(expected[1], 1e-5)

@@ -306,3 +306,13 @@ def test_the_table_of_methods_is_whole():
     for name, method in METHODS.items():
         found = method(averaging(), photo())
         assert found.method == name and len(found.limits) > 60
+
+
+def test_of_several_classes_at_once_each_has_its_own_probability():
+    set_random_seed(0)
+    x = layers.Input((8, 8, 3))
+    top = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(x))
+    model = models.Model(x, layers.Dense(3, activation="sigmoid")(top))
+    picture = np.random.default_rng(0).random((8, 8, 3), np.float32)
+    found = gradcam(model, picture, 1, preprocessing=False)
+    assert found.probability == pytest.approx(float(model(picture[None])[0, 1]), 1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 from pathlib import Path
@@ -45,10 +46,13 @@ def explain(
     _check_layer(layer, method)
     artefact = load_artefact(model)
     options = {"layer": layer} if layer is not None else {}
+    picture = _picture(artefact, photo)
     found = METHODS[method](
-        artefact.model, _picture(artefact, photo), target, class_names=artefact.class_names,
-        **options,
-    )  # fmt: skip
+        artefact.model, picture, target, class_names=artefact.class_names, **options
+    )
+    if artefact.task != "number":  # what `predict` says, at the run's temperature
+        share = float(artefact.probabilities([picture])[0, found.class_index])
+        found = dataclasses.replace(found, probability=share)
     encoded = io.BytesIO()
     found.picture().save(encoded, "PNG")
     _write(path, encoded.getvalue(), overwrite)

@@ -89,8 +89,10 @@ class Answer:
         if len(scores) == 1:
             positive = float(scores[0].sigmoid())
             return positive if index else 1 - positive
-        sums_to_one = bool((outputs >= 0).all()) and abs(float(outputs.sum()) - 1) < 1e-3
-        return float((outputs if sums_to_one else scores.softmax(0))[index])
+        ended = self.outputs is not self.scores  # several classes at once do not sum to 1
+        shares = ended or abs(float(outputs.sum()) - 1) < 1e-3
+        between = bool(((outputs >= 0) & (outputs <= 1)).all())
+        return float((outputs if shares and between else scores.softmax(0))[index])
 
 
 class Subject:
