@@ -150,6 +150,6 @@ __all__ = [
     "categorical_focal_crossentropy", "categorical_generalized_cross_entropy",
     "categorical_hinge", "circle", "cosine_similarity", "ctc", "dice", "hinge", "huber",
     "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
-    "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "sparse_categorical_crossentropy",
-    "squared_hinge", "tversky",
+    "mean_squared_error", "mean_squared_logarithmic_error", "poisson",
+    "sparse_categorical_crossentropy", "squared_hinge", "tversky",
 ]  # fmt: skip

@@ -272,6 +272,11 @@ class Hooks:
         for new, old in _OLD_NAMES.items():
             self._hooks[new] += [getattr(c, old) for c in used[old] if c not in used[new]]
 
+    @property
+    def names(self) -> list[str]:
+        """Every hook there is."""
+        return list(self._hooks)
+
     def __contains__(self, name: str) -> bool:
         return bool(self._hooks[name])
 

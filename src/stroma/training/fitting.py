@@ -147,7 +147,8 @@ def fit(
     figures = figures_of(module, compiled.objective)
     settings = _settings(module, compiled, figures, first, layout, validation_freq, precision)
     listeners = as_listeners(callbacks)
-    listeners += progress(ProgressLine, verbose, len(data), owner="fit")
+    if not any(isinstance(listener, ProgressLine) for listener in listeners):
+        listeners += progress(ProgressLine, verbose, len(data), owner="fit")
     state = State(
         module, compiled.optimizer, figures, seed=seed, epoch=initial_epoch,
         epochs=check_int("epochs", epochs, owner="fit", minimum=0), callbacks=listeners,

@@ -89,6 +89,8 @@ def train(
             state.epoch, state.batch = state.epoch + 1, 0
             if run is not None:
                 run.end_epoch(state, epoch_logs, seconds)
+    if state.optimizer.built:
+        state.optimizer.finalize_variable_values()  # with use_ema the averages are the result
     hooks("on_train_end", epoch_logs)
     state.history.stop_reason = state.stop_reason
     return state.history

@@ -85,6 +85,23 @@ class ProgressLine(Callback):
         self._line.end(self._line.steps or self.state.batch, logs)
 
 
+class ProgbarLogger(ProgressLine):
+    """What `fit` prints, as a callback; `fit` prints nothing of its own beside it.
+
+    Example:
+        >>> ProgbarLogger().params
+        {}
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0, 0)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        verbose = params.get("verbose", "auto")
+        self._line = _Line(_is_live(1 if verbose == "auto" else verbose), params.get("steps") or 0)
+
+
 class PassLine(Callback):
     """Steps, remaining time and figures of `evaluate` or `predict` on standard output.
 
