@@ -142,3 +142,12 @@ def test_the_probability_is_the_one_that_predict_says(place, capsys, task):
     typed = ["explain", "other.keras", "photo.png", "--class", "b", "--json"]
     assert main(typed) == 0
     assert json.loads(capsys.readouterr().out)["probability"] == pytest.approx(expected[1], 1e-5)
+
+
+def test_a_number_has_no_class_to_explain(place, capsys):
+    inputs = layers.Input((16, 16, 3))
+    value = layers.Dense(1)(layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(inputs)))
+    Artefact(models.Model(inputs, value), ["price"], task="number").save(place / "number.keras")
+    assert main(["explain", "number.keras", "photo.png"]) == 2
+    marks, said = parts(capsys)
+    assert marks[-4:] == ["error", "where", "why", "try"] and "predicts a number" in said

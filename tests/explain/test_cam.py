@@ -315,4 +315,4 @@ def test_of_several_classes_at_once_each_has_its_own_probability():
     model = models.Model(x, layers.Dense(3, activation="sigmoid")(top))
     picture = np.random.default_rng(0).random((8, 8, 3), np.float32)
     found = gradcam(model, picture, 1, preprocessing=False)
-    assert found.probability == pytest.approx(float(model(picture[None])[0, 1]), 1e-5)
+    assert found.probability == pytest.approx(model(picture[None])[0, 1].item(), 1e-5)

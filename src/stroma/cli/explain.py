@@ -45,14 +45,20 @@ def explain(
     path = _checked_path(out or Path(f"{photo.stem}-{method}.png"), overwrite)
     _check_layer(layer, method)
     artefact = load_artefact(model)
+    if artefact.task == "number":
+        raise ArgumentError(
+            f"{model} predicts a number, no class",
+            where=str(model),
+            why="the maps show what speaks for one class and against others",
+            fix=f"stroma predict {model} {photo}",
+        )
     options = {"layer": layer} if layer is not None else {}
     picture = _picture(artefact, photo)
     found = METHODS[method](
         artefact.model, picture, target, class_names=artefact.class_names, **options
     )
-    if artefact.task != "number":  # what `predict` says, at the run's temperature
-        share = float(artefact.probabilities([picture])[0, found.class_index])
-        found = dataclasses.replace(found, probability=share)
+    share = float(artefact.probabilities([picture])[0, found.class_index])
+    found = dataclasses.replace(found, probability=share)  # as `predict`: at the run's temperature
     encoded = io.BytesIO()
     found.picture().save(encoded, "PNG")
     _write(path, encoded.getvalue(), overwrite)
