@@ -249,6 +249,20 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"units": 4, "return_sequences": True}, (SEQUENCE,)),
         Example({"units": 4, "reset_after": False, "go_backwards": True}, (SEQUENCE,)),
     ],
+    "ConvLSTM1D": [Example({"filters": 2, "kernel_size": 3, "strides": 2}, ((4, 7, 3),))],
+    "ConvLSTM2D": [
+        Example({"filters": 2, "kernel_size": 3, "padding": "same"}, ((3, 6, 5, 3),)),
+        Example(
+            {"filters": 2, "kernel_size": (2, 3), "strides": (2, 1), "use_bias": False,
+             "return_sequences": True, "data_format": "channels_first"},
+            ((3, 3, 6, 5),),
+        ),
+        Example(
+            {"filters": 2, "kernel_size": 2, "dilation_rate": 2, "go_backwards": True},
+            ((3, 6, 5, 3),),
+        ),
+    ],
+    "ConvLSTM3D": [Example({"filters": 2, "kernel_size": 2}, ((2, 3, 4, 3, 2),))],
     # preprocessing, augmentation (at rest here: the contract is about inference)
     "Rescaling": [Example({"scale": 0.5, "offset": 1.0})],
     "Normalization": [Example({"mean": [1.0, 2.0, 3.0, 4.0], "variance": [1.0, 4.0, 9.0, 16.0]})],

@@ -401,6 +401,40 @@ def test_weights_of_torchs_own_lstm_fit():
     close(layer(x), reference(x)[0], 1e-6)
 
 
+# Pictures as states
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_convolutional_states_under_masks_as_in_keras(rank):
+    ours, theirs = (
+        getattr(room, f"ConvLSTM{rank}D")(
+            2, 2, padding="same", return_sequences=True, return_state=True, go_backwards=True
+        )
+        for room in (layers, keras.layers)
+    )
+    x = torch.randn(4, 5, *[3] * rank, 2)
+    states = [torch.randn(4, *[3] * rank, 2) for _ in range(2)]
+    assert_like_keras(ours, theirs, x, mask=MASKS, initial_state=states)
+
+
+def test_convolutional_states_go_on_and_drop_by_gate():
+    layer = layers.ConvLSTM2D(2, 3, stateful=True, dropout=0.5, recurrent_dropout=0.5)
+    x = torch.randn(2, 3, 6, 5, 1)
+    first = layer(x)
+    assert [state.shape for state in layer.states] == [(2, 4, 3, 2)] * 2
+    assert torch.equal(layer.states[0], first)
+    assert not torch.equal(layer(x), first)
+    assert [s.shape for s in layer.get_initial_state(3)] == [(3, 4, 3, 2)] * 2
+    ones = torch.ones(4, 2, 6, 5, 1), torch.ones(4, 2, 4, 3, 2)
+    states = layer.get_initial_state(2)
+    close(
+        layer.cell.step(x[:, 0], states, Kept(*ones))[0],
+        layer.cell.step(x[:, 0], states, Kept())[0],
+        1e-6,
+    )
+    assert not torch.equal(layer(x, training=True), layer(x, training=True))
+
+
 # Compiling
 
 
@@ -435,5 +469,11 @@ def test_errors_say_what_to_type():
         layers.StackedRNNCells([])
     with pytest.raises(ShapeError, match="a cell is one step"):
         layers.LSTMCell(3)(torch.zeros(2, 5, 3), [torch.zeros(2, 3)] * 2)
+    with pytest.raises(ShapeError, match="takes 5 axes, got"):
+        layers.ConvLSTM2D(3, 2)(torch.zeros(2, 5, 4, 3))
+    with pytest.raises(ShapeError, match="does not fit"):
+        layers.ConvLSTM1D(3, 5)(torch.zeros(2, 5, 4, 3))
+    with pytest.raises(ArgumentError, match="cannot both be above 1"):
+        layers.ConvLSTM1D(3, 2, strides=2, dilation_rate=2)
     with pytest.raises(ArgumentError, match="implementation"):
         layers.GRU(3, implementation=3)

@@ -14,6 +14,7 @@ from stroma.layers.augmentation import (
     RandomTranslation,
     RandomZoom,
 )
+from stroma.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from stroma.layers.convnext import ConvNeXtBlock
 from stroma.layers.convolution import Conv1D, Conv2D, Conv3D
 from stroma.layers.dense import Dense
@@ -129,7 +130,7 @@ __all__ = [
     "BatchNormalization", "LayerNormalization",
     "Dropout", "StochasticDepth", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
     "SimpleRNN", "LSTM", "GRU", "RNN", "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells",
-    "Bidirectional", "TimeDistributed",
+    "Bidirectional", "TimeDistributed", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
     "Rescaling", "Normalization", "Resizing",
     "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
     "Embedding", "ReversibleEmbedding",

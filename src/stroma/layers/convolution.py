@@ -30,7 +30,7 @@ from stroma.layers.arguments import (
 )
 from stroma.layers.registry import register_layer
 
-_LAYOUT = {1: "WIO->OIW", 2: "HWIO->OIHW", 3: "DHWIO->OIDHW"}
+LAYOUT = {1: "WIO->OIW", 2: "HWIO->OIHW", 3: "DHWIO->OIDHW"}
 
 
 def bias_weight(layer: Any, size: int | None) -> Weight | None:
@@ -142,7 +142,7 @@ class BaseConv(Layer):
                 fix=f"groups that divide {channels}",
             )
         each = None if channels is None else channels // self.groups
-        self._make_weights((*self.kernel_size, each, self.filters), _LAYOUT[self.rank])
+        self._make_weights((*self.kernel_size, each, self.filters), LAYOUT[self.rank])
 
     @property
     def kernel(self) -> Tensor:

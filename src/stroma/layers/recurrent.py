@@ -321,11 +321,14 @@ class RNN(Layer):
         states: list[Any] = first_states(self.cell, x)
         return states
 
+    def _first_states(self, x: Tensor) -> Any:
+        return first_states(self.cell, x)
+
     def _states_before(self, x: Tensor, given: Any) -> Any:
         if given is None:
             kept = self.states
             if kept is None or in_shape_run():
-                given = first_states(self.cell, x)
+                given = self._first_states(x)
             else:
                 self._check_batch(kept, x)
                 given = tree_map(torch.clone, kept)  # the kept ones change before backward
