@@ -53,6 +53,8 @@ def boundary_maps(below: Model, part: Part, *, cache: bool = True) -> np.ndarray
     if (kept := _opened(final, shape, below, part)) is not None:
         os.utime(final)  # the least recently used make room
         return kept
+    if not _has_room(4 * int(np.prod(shape))):
+        return _in_memory(below, part, shape)
     try:
         _write(final, below, part, shape)
     except OSError:  # no room, no permission: in memory, then
@@ -109,8 +111,6 @@ def _write(final: Path, below: Model, part: Part, shape: tuple[int, ...]) -> Non
 
     A full disk makes a write fail, where a mapped page would kill the process.
     """
-    if not _has_room(4 * int(np.prod(shape))):
-        raise OSError("no room")
     folder = Path(tempfile.mkdtemp(prefix=f"{final.name}.tmp-", dir=final.parent))
     try:
         with (folder / _FILE).open("wb") as file:
