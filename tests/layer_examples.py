@@ -41,6 +41,11 @@ WITHIN_OTHERS = {
     "Bidirectional", "TimeDistributed",
 }  # fmt: skip
 
+# Layers of lists, texts and categories, which take no random numbers: test_text*.py and
+# test_categories.py say what they promise.
+PREPROCESSING = {"TextVectorization", "StringLookup", "IntegerLookup", "CategoryEncoding",
+                 "Hashing", "HashedCrossing", "Discretization"}  # fmt: skip
+
 EXAMPLES: dict[str, list[Example]] = {
     "Dense": [
         Example({"units": 3}, ((6,),)),

@@ -25,6 +25,7 @@ TRANSLATED = {
     "data/parquet.py:picture": "the audit lists the row as broken, with these words",
     "layers/augmentation.py:_Augmentation": "abstract methods that only this file's layers define",
     "layers/augmentation.py:_Affine": "abstract methods that only this file's layers define",
+    "layers/index_lookup.py:load_assets": "caught below, where the file is named",
     "saving/archive.py:_unique": "read_json names the file and the member",
     "saving/graph_reader.py:_run": "caught where the layer that is called is named",
     "saving/operations.py:*": "describe names the function that no file can hold",

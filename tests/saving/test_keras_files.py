@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
+from layer_examples import PREPROCESSING
 from oracle import keras
 from stroma import layers, models, saving
 from stroma.core.errors import ArgumentError, FileFormatError, GraphError, WeightsError
@@ -146,6 +147,7 @@ def test_the_list_above_names_every_layer() -> None:
     tested = {name for name, *_ in LAYERS} | {*MERGES, *OURS, "InputLayer"}
     tested |= {"MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention",
                "Embedding", "ReversibleEmbedding"}  # test_attention_files.py
+    tested |= PREPROCESSING  # test_text_files.py
     same_class = {"SpatialDropout1D", "SpatialDropout3D"}
     assert set(layers_registry.canonical()) - tested - same_class == set()
 

@@ -15,6 +15,7 @@ from stroma.layers.augmentation import (
     RandomZoom,
 )
 from stroma.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+from stroma.layers.categories import CategoryEncoding, Discretization
 from stroma.layers.convnext import ConvNeXtBlock
 from stroma.layers.convolution import Conv1D, Conv2D, Conv3D
 from stroma.layers.dense import Dense
@@ -40,6 +41,8 @@ from stroma.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from stroma.layers.hashing import HashedCrossing, Hashing
+from stroma.layers.lookup import IntegerLookup, StringLookup
 from stroma.layers.masking import Identity, Masking
 from stroma.layers.merging import (
     Add,
@@ -90,6 +93,7 @@ from stroma.layers.resampling import (
     ZeroPadding3D,
 )
 from stroma.layers.reshaping import Flatten, Permute, Reshape
+from stroma.layers.text import TextVectorization
 from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from stroma.layers.wrappers import Bidirectional, TimeDistributed
@@ -134,6 +138,8 @@ __all__ = [
     "Rescaling", "Normalization", "Resizing",
     "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
     "Embedding", "ReversibleEmbedding",
+    "TextVectorization", "StringLookup", "IntegerLookup", "CategoryEncoding", "Hashing",
+    "HashedCrossing", "Discretization",
     "MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
     "add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate",

@@ -17,7 +17,7 @@ from stroma.core.names import snake_case
 from stroma.core.tracking import TrackedDict, TrackedList
 from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.network.network import Network
-from stroma.saving.hdf5 import StoredArrays
+from stroma.saving.hdf5 import Arrays, StoredArrays
 from stroma.saving.vocabulary import class_name
 
 Order = Callable[[Network], list[Layer]]
@@ -38,6 +38,7 @@ class Place(NamedTuple):
     path: str
     name: str
     tensors: list[Tensor]
+    layer: Layer | None = None  # None: a torch module
 
 
 def places(network: Layer, order: Order = ordered_layers) -> Iterator[Place]:
@@ -53,7 +54,7 @@ def _walk(layer: nn.Module, path: str, order: Order, seen: set[int]) -> Iterator
         tensors = [t for key, t in _state(layer).items() if not key.endswith(_NOT_STORED)]
         yield Place(path, path.rsplit("/", 1)[-1], tensors)
         return
-    yield Place(path, layer.name, own_tensors(layer))
+    yield Place(path, layer.name, own_tensors(layer), layer)
     if isinstance(layer, TorchModuleWrapper):  # all of its module counts as its own
         return
     members: dict[str, Any] = {
@@ -126,13 +127,19 @@ def as_array(tensor: Tensor) -> np.ndarray:
     return (view.float() if view.dtype is torch.bfloat16 else view).contiguous().numpy()
 
 
-def arrays_of(network: Layer) -> dict[str, tuple[str, list[np.ndarray]]]:
+def arrays_of(network: Layer) -> dict[str, tuple[str, Arrays]]:
     """Every group that holds something, for `write_hdf5`."""
     return {
-        place.path: (place.name, [as_array(tensor) for tensor in place.tensors])
+        place.path: (place.name, named or [as_array(tensor) for tensor in place.tensors])
         for place in places(network)
-        if place.tensors or not place.path
+        if (named := named_arrays(place)) or place.tensors or not place.path
     }
+
+
+def named_arrays(place: Place) -> dict[str, np.ndarray]:
+    """Arrays that a layer keeps by names, as it has no weights for them."""
+    arrays: dict[str, np.ndarray] = getattr(place.layer, "named_arrays", dict)()
+    return arrays
 
 
 def load_arrays(network: Layer, stored: StoredArrays, order: Order = ordered_layers) -> None:
@@ -140,15 +147,22 @@ def load_arrays(network: Layer, stored: StoredArrays, order: Order = ordered_lay
 
     Raises: WeightsError: an array is missing, left over, or of another shape.
     """
+    found = list(places(network, order))
     wanted = {
         _join(place.path, f"vars/{index}"): tensor
-        for place in places(network, order)
+        for place in found
         for index, tensor in enumerate(place.tensors)
+    }
+    kept = {
+        _join(place.path, f"vars/{name}")
+        for place in found
+        for name in getattr(place.layer, "ARRAYS", ())
     }
     rest = [
         path
         for path in stored
         if path not in wanted
+        and path not in kept
         and not path.startswith("optimizer/")
         and "seed_generator/" not in path  # Keras' random state, which stroma keeps by position
     ]
@@ -170,6 +184,12 @@ def load_arrays(network: Layer, stored: StoredArrays, order: Order = ordered_lay
             fix="build the network that the file was saved from",
         )
     _copy({tensor: stored[path] for path, tensor in wanted.items()}, stored.where)
+    for place in found:
+        if place.layer is not None and hasattr(place.layer, "load_named_arrays"):
+            names = {name: _join(place.path, f"vars/{name}") for name in place.layer.ARRAYS}
+            place.layer.load_named_arrays(
+                {name: stored[path] for name, path in names.items() if path in stored}
+            )
 
 
 @torch.no_grad()

@@ -104,7 +104,10 @@ class StoredArrays(Mapping[str, np.ndarray]):
         return sum(math.prod(array.shape) for array in self._arrays.values())
 
 
-def write_hdf5(groups: Mapping[str, tuple[str, list[np.ndarray]]]) -> bytes:
+Arrays = list[np.ndarray] | dict[str, np.ndarray]  # by number, or by names of their own
+
+
+def write_hdf5(groups: Mapping[str, tuple[str, Arrays]]) -> bytes:
     """Keras' layout: group path -> (name, arrays), written as `<path>/vars/<i>`."""
     h5py = require("h5py")
     buffer = io.BytesIO()
@@ -112,6 +115,6 @@ def write_hdf5(groups: Mapping[str, tuple[str, list[np.ndarray]]]) -> bytes:
         for path, (name, arrays) in groups.items():
             group = file.create_group(f"{path}/vars" if path else "vars")
             group.attrs["name"] = name
-            for index, array in enumerate(arrays):
+            for index, array in arrays.items() if isinstance(arrays, dict) else enumerate(arrays):
                 group.create_dataset(str(index), data=array)
     return buffer.getvalue()

@@ -21,6 +21,7 @@ from stroma.core.weight import values_come_later
 from stroma.network.network import Network
 from stroma.saving import archive
 from stroma.saving.arrays import arrays_of, load_arrays, ordered_layers
+from stroma.saving.assets import assets_of, load_assets
 from stroma.saving.describe import describe_layer
 from stroma.saving.hdf5 import StoredArrays, write_hdf5
 from stroma.saving.rebuild import Rebuilder
@@ -73,6 +74,7 @@ def save_model(
             archive.METADATA: json.dumps(metadata).encode(),
             archive.CONFIG: json.dumps(described).encode(),
             archive.WEIGHTS: write_hdf5(groups),
+            **assets_of(model),
         },
     )
     return path
@@ -106,6 +108,7 @@ def load_model(
         return rebuilder.orders.get(id(inner)) or ordered_layers(inner)
 
     load_arrays(network, stored, order)
+    load_assets(network, path, order)
     if compile and hasattr(network, "compile"):
         arguments = compile_arguments(
             described.get("compile_config"), rebuilder.custom, where=str(path)

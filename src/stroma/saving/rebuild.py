@@ -23,6 +23,7 @@ from stroma.saving.describe import MAX_INLINE
 from stroma.saving.graph_reader import GraphReader, is_input
 
 MAX_LAYERS = 10_000
+_PLAIN = ("name", "vocabulary")  # texts that name no function
 MAX_SIZE = 2**40  # of one axis: beyond it, it is no size but an attack
 
 
@@ -94,6 +95,11 @@ class Rebuilder:
 
     def _layer(self, cls: type[Layer], config: dict[str, Any], described: dict[str, Any]) -> Layer:
         config = dict(config)
+        if isinstance(config.get("vocabulary"), str):
+            raise self.bad(
+                f"a vocabulary is the file {config['vocabulary'][:60]!r}, which is not opened",
+                fix="save the model again: the vocabulary then lies in the file itself",
+            )
         name = config.get("name")
         if name is not None and not isinstance(name, str):
             raise self.bad(f"a layer is called {name!r}")
@@ -102,7 +108,7 @@ class Rebuilder:
             config["name"] = None
         inherited = "from_config" not in {key for c in _above(cls) for key in c.__dict__}
         if inherited:  # a class with a from_config of its own reads its config itself
-            config = {k: v if k == "name" else self.value(v) for k, v in config.items()}
+            config = {k: v if k in _PLAIN else self.value(v) for k, v in config.items()}
         try:
             layer = cls.from_config(config)
         except TypeError:
