@@ -12,9 +12,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "activations", "applications", "callbacks", "compress", "constraints", "data", "diagnostics",
-    "explain", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
-    "regularizers", "saving", "schedules", "transfer", "utils", "zoo",
+    "activations", "applications", "backend", "callbacks", "compress", "config", "constraints",
+    "data", "diagnostics", "dtype_policies", "explain", "initializers", "layers", "losses",
+    "metrics", "mixed_precision", "models", "ops", "optimizers", "regularizers", "saving",
+    "schedules", "transfer", "utils", "zoo",
 )  # fmt: skip
 _NAMES = {  # public name -> the module that defines it
     "Input": "stroma.layers",
@@ -25,6 +26,7 @@ _NAMES = {  # public name -> the module that defines it
     **dict.fromkeys(("finetune", "features", "choose_head"), "stroma.transfer"),
     **dict.fromkeys(("constant", "zeros", "ones", "shape", "one_hot"), "stroma.ops"),
     "rank": "stroma",  # below
+    "DTypePolicy": "stroma.dtype_policies",
     "set_random_seed": "stroma.core.seeds",
 }
 

@@ -73,24 +73,49 @@ class DTypePolicy:
         return {"name": self.name}
 
 
-_default = DTypePolicy("float32")
+_default: DTypePolicy | None = None  # None: as `floatx` says
+_floatx = "float32"
+
+
+def floatx() -> str:
+    """The dtype of weights and computations where no policy is set: "float32" at first."""
+    return _floatx
+
+
+def set_floatx(value: Any) -> None:
+    """Set the dtype that layers made from now on have where no policy is set.
+
+    Args:
+        value: "float16", "bfloat16", "float32" or "float64".
+    Raises: ArgumentError: it is another.
+    """
+    global _floatx
+    known = ("float16", "bfloat16", "float32", "float64")
+    if value not in known:
+        raise ArgumentError(
+            f"{value!r} is not a dtype for weights",
+            where="set_floatx(value)",
+            why="weights learn by small steps: they are floating-point numbers",
+            fix=f"one of: {', '.join(known)}",
+        )
+    _floatx = str(value)
 
 
 def dtype_policy() -> DTypePolicy:
     """The policy of layers made without `dtype=`."""
-    return _default
+    return DTypePolicy(_floatx) if _default is None else _default
 
 
 def set_dtype_policy(policy: Any) -> None:
-    """Set the policy of layers made from now on without `dtype=`."""
+    """Set the policy of layers made from now on without `dtype=`; None: as `floatx` says."""
     global _default
-    _default = as_policy(policy)
+    _default = None if policy is None else as_policy(policy)
 
 
 def as_policy(policy: Any) -> DTypePolicy:
     """A policy from None (the default), a policy, its config, a name or a dtype."""
     if policy is None:
-        return _default
+        return dtype_policy()
     if isinstance(policy, DTypePolicy):
         return policy
     if isinstance(policy, dict):  # as in files: {"class_name": "DTypePolicy", "config": {...}}

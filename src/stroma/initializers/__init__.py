@@ -78,6 +78,7 @@ def deserialize(config: Any) -> Callable[..., Tensor] | None:
     return get(config)
 
 
+IdentityInitializer, OrthogonalInitializer, STFTInitializer = Identity, Orthogonal, STFT
 constant, identity, ones, zeros, stft = Constant, Identity, Ones, Zeros, STFT
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 variance_scaling, orthogonal = VarianceScaling, Orthogonal
@@ -87,7 +88,8 @@ he_normal, he_uniform = HeNormal, HeUniform
 
 __all__ = [
     "Initializer", "RandomInitializer", "get", "serialize", "deserialize", "compute_fans",
-    "Constant", "Identity", "Ones", "STFT", "Zeros",
+    "Constant", "Identity", "IdentityInitializer", "Ones", "OrthogonalInitializer", "STFT",
+    "STFTInitializer", "Zeros",
     "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform",
     "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
     "constant", "identity", "ones", "stft", "zeros",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stroma.core.checks import check_choice
+from stroma.core.settings import is_interactive_logging_enabled
 from stroma.training.callbacks import Callback
 
 _SECONDS_BETWEEN_LINES = 0.1
@@ -138,6 +139,8 @@ def progress(
     Raises: ArgumentError: verbose is none of 0, 1, 2 and "auto".
     """
     check_choice("verbose", verbose, ("auto", 0, 1, 2), owner=owner)
+    if verbose == "auto" and not is_interactive_logging_enabled():
+        verbose = 2
     return [kind(2 if verbose == 2 else 1, steps)] if verbose else []
 
 
