@@ -38,7 +38,7 @@ OURS = {"StochasticDepth", "ConvNeXtBlock"}  # layers that Keras has not
 # layers that take a step, or hold other layers: no arguments and inputs of their own to give here
 WITHIN_OTHERS = {
     "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells", "RNN",
-    "Bidirectional", "TimeDistributed",
+    "Bidirectional", "TimeDistributed", "SpectralNormalization",
 }  # fmt: skip
 
 # Layers of lists, texts and categories, which take no random numbers: test_text*.py and
@@ -191,6 +191,29 @@ EXAMPLES: dict[str, list[Example]] = {
     "Activation": [Example({"activation": "gelu"}), Example({"activation": "softmax"})],
     "ReLU": [Example({}), Example({"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2})],
     "LeakyReLU": [Example({})],
+    "ELU": [Example({}), Example({"alpha": 0.3})],
+    "PReLU": [
+        Example({"alpha_initializer": "ones"}, open=False),
+        Example({"shared_axes": [1, 2]}),
+    ],
+    "RepeatVector": [Example({"n": 3}, ((4,),))],
+    "Dot": [
+        Example({"axes": 1}, ((5,), (5,))),
+        Example({"axes": (2, 1)}, ((3, 5), (5, 4)), open=False),
+        Example({"axes": -1, "normalize": True}, ((3, 5), (2, 5)), open=False),
+    ],
+    "GroupNormalization": [
+        Example({"groups": 2}),
+        Example({"groups": -1, "axis": 1, "center": False}, open=False),
+    ],
+    "RMSNormalization": [
+        Example({"epsilon": 0.1}), Example({"axis": [1, 3]}, keras=False, open=False),
+    ],
+    "UnitNormalization": [Example({}), Example({"axis": [1, 2]})],
+    "GaussianNoise": [Example({"stddev": 0.5})],
+    "GaussianDropout": [Example({"rate": 0.5})],
+    "AlphaDropout": [Example({"rate": 0.5})],
+    "ActivityRegularization": [Example({"l1": 0.1, "l2": 0.2})],
     "Softmax": [Example({}), Example({"axis": (1, 2)}), Example({"axis": [1]})],
     "Add": [Example({}, TWO), Example({}, (PICTURE, (1, 1, 4), (4,)))],
     "Subtract": [Example({}, TWO)],

@@ -71,6 +71,16 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("SpatialDropout2D", {"rate": 0.3}, PICTURE),
     ("Activation", {"activation": "softmax"}, TABLE),
     ("ReLU", {"max_value": 6.0, "negative_slope": 0.1}, TABLE),
+    ("ELU", {"alpha": 0.3}, TABLE),
+    ("PReLU", {"shared_axes": [1, 2]}, PICTURE),
+    ("RepeatVector", {"n": 3}, TABLE),
+    ("GroupNormalization", {"groups": 3}, PICTURE),
+    ("RMSNormalization", {"axis": [2, 3]}, PICTURE),
+    ("UnitNormalization", {"axis": [1, 2]}, PICTURE),
+    ("GaussianNoise", {"stddev": 0.3, "seed": 1}, TABLE),
+    ("GaussianDropout", {"rate": 0.3}, TABLE),
+    ("AlphaDropout", {"rate": 0.3}, TABLE),
+    ("ActivityRegularization", {"l1": 0.3}, TABLE),
     ("LeakyReLU", {"negative_slope": 0.2}, TABLE),
     ("Softmax", {"axis": 1}, PICTURE),
     ("Flatten", {}, PICTURE),
@@ -149,6 +159,7 @@ def test_the_list_above_names_every_layer() -> None:
                "Embedding", "ReversibleEmbedding"}  # test_attention_files.py
     tested |= PREPROCESSING  # test_text_files.py
     same_class = {"SpatialDropout1D", "SpatialDropout3D"}
+    tested |= {"Dot", "SpectralNormalization"}  # where the layers themselves are tested
     assert set(layers_registry.canonical()) - tested - same_class == set()
 
 

@@ -324,7 +324,8 @@ class Layer(Configurable, LayerWeights):
 
     def add_loss(self, loss: Any) -> None:
         """Add a penalty (a scalar or a list of them) computed in `call` to the loss."""
-        if not in_shape_run():
+        # an exported network computes outputs alone
+        if not in_shape_run() and not torch.compiler.is_exporting():
             _penalties["added"] = True
             self._losses.extend(loss if isinstance(loss, (list, tuple)) else [loss])
 

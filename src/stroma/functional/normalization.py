@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -91,3 +93,9 @@ def normalize(
     inverse = torch.rsqrt(variance + epsilon)
     y = (x - mean) * (inverse if weight is None else inverse * weight)
     return y if bias is None else y + bias
+
+
+def unit_length(x: Tensor, axes: Sequence[int], smallest: float) -> Tensor:
+    """x / max(|x|, smallest), |x| the Euclidean length over `axes`."""
+    length = torch.linalg.vector_norm(x, dim=list(axes), keepdim=True)
+    return x / length.clamp(min=smallest)

@@ -5,7 +5,7 @@ from typing import Any as _Any
 from stroma.core.errors import did_you_mean as _did_you_mean
 from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
-from stroma.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from stroma.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from stroma.layers.attention import AdditiveAttention, Attention
 from stroma.layers.augmentation import (
     RandomCrop,
@@ -25,6 +25,7 @@ from stroma.layers.depthwise import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from stroma.layers.dot import Dot, dot
 from stroma.layers.einsum import EinsumDense
 from stroma.layers.embedding import Embedding, ReversibleEmbedding
 from stroma.layers.global_pooling import (
@@ -43,6 +44,7 @@ from stroma.layers.global_pooling import (
 )
 from stroma.layers.hashing import HashedCrossing, Hashing
 from stroma.layers.lookup import IntegerLookup, StringLookup
+from stroma.layers.lambdas import Lambda
 from stroma.layers.masking import Identity, Masking
 from stroma.layers.merging import (
     Add,
@@ -61,6 +63,7 @@ from stroma.layers.merging import (
     subtract,
 )
 from stroma.layers.multi_head import GroupQueryAttention, MultiHeadAttention
+from stroma.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from stroma.layers.normalization import BatchNormalization, LayerNormalization
 from stroma.layers.pooling import (
     AveragePooling1D,
@@ -75,6 +78,7 @@ from stroma.layers.recurrent import RNN, StackedRNNCells
 from stroma.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from stroma.layers.recurrent_units import GRU, LSTM, SimpleRNN
 from stroma.layers.regularization import (
+    ActivityRegularization,
     Dropout,
     SpatialDropout1D,
     SpatialDropout2D,
@@ -92,7 +96,14 @@ from stroma.layers.resampling import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
-from stroma.layers.reshaping import Flatten, Permute, Reshape
+from stroma.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from stroma.layers.sample_normalization import (
+    GroupNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from stroma.layers.serialization import deserialize, serialize
+from stroma.layers.spectral import SpectralNormalization
 from stroma.layers.text import TextVectorization
 from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
@@ -129,9 +140,12 @@ __all__ = [
     "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
     "UpSampling1D", "UpSampling2D", "UpSampling3D",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D", "Cropping3D",
-    "Flatten", "Reshape", "Permute", "TorchModuleWrapper",
-    "Activation", "ReLU", "LeakyReLU", "Softmax",
-    "BatchNormalization", "LayerNormalization",
+    "Flatten", "Reshape", "Permute", "RepeatVector", "TorchModuleWrapper", "Lambda",
+    "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax",
+    "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
+    "UnitNormalization", "SpectralNormalization",
+    "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization",
+    "Dot", "dot", "serialize", "deserialize",
     "Dropout", "StochasticDepth", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
     "SimpleRNN", "LSTM", "GRU", "RNN", "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells",
     "Bidirectional", "TimeDistributed", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",

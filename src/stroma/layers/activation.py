@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stroma import activations
-from stroma.core.checks import check_number
+from stroma import activations, constraints, initializers, regularizers
+from stroma.core.axes import Shape, shape_text
+from stroma.core.checks import check_number, check_positive_int
+from stroma.core.errors import ShapeError
 from stroma.core.layer import Layer, LayerOptions
-from stroma.layers.arguments import Act
+from stroma.core.weight import Weight
+from stroma.layers.arguments import Act, Con, Init, Reg
 from stroma.layers.registry import register_layer
 
 
@@ -108,6 +111,97 @@ class LeakyReLU(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         return F.leaky_relu(inputs, self.negative_slope)
+
+
+@register_layer("ELU")
+class ELU(Layer):
+    """Exponential linear unit: x above zero, alpha (exp(x) - 1) below.
+
+    Args:
+        alpha: Minus the value that it tends to far below zero.
+    Shape: (B, *) -> (B, *)
+    Raises: ArgumentTypeError: alpha is no number.
+    Example:
+        >>> ELU()(torch.tensor([[-100.0, 2.0]]))
+        tensor([[-1.,  2.]])
+
+    Reference: Clevert, Unterthiner & Hochreiter 2016, eq. 15.
+    """
+
+    receptive = None
+
+    def __init__(self, alpha: float = 1.0, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        self.supports_masking = True
+        self.alpha = check_number("alpha", alpha, owner="ELU")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return activations.elu(inputs, self.alpha)
+
+
+@register_layer("PReLU")
+class PReLU(Layer):
+    """Leaky rectifier whose slope is learned: x above zero, alpha x below.
+
+    Args:
+        alpha_initializer: First slopes.
+        alpha_regularizer, alpha_constraint: Penalty on the slopes, projection after updates.
+        shared_axes: Axes along which one slope serves all, counted from 1 (0 is the batch);
+            `[1, 2]` gives each channel of a picture one. None: each number has its own.
+    Shape: (B, *) -> (B, *)
+    Raises: ShapeError: an axis that the input has not, or a size that is not known.
+    Example:
+        >>> PReLU(alpha_initializer="ones")(torch.tensor([[-1.0, 2.0]])).tolist()
+        [[-1.0, 2.0]]
+
+    Reference: He et al. 2015, eq. 1.
+    """
+
+    receptive = None
+
+    def __init__(
+        self,
+        alpha_initializer: Init = "Zeros",
+        alpha_regularizer: Reg = None,
+        alpha_constraint: Con = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.supports_masking = True
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
+        axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes or []
+        self.shared_axes = [check_positive_int("shared_axes", a, owner="PReLU") for a in axes]
+
+    def build(self, input_shape: Shape) -> None:
+        if max(self.shared_axes, default=0) >= len(input_shape):
+            raise ShapeError(
+                f"PReLU: shared_axes {self.shared_axes} does not fit {shape_text(input_shape)}",
+                where=f"layer {self.name!r}",
+                why=f"the axes after the batch are 1 to {len(input_shape) - 1}",
+                fix=f"PReLU(shared_axes={list(range(1, len(input_shape) - 1))})",
+            )
+        sizes = [
+            1 if axis in self.shared_axes else size
+            for axis, size in enumerate(input_shape[1:], start=1)
+        ]
+        self.weight = self.add_weight(
+            tuple(sizes),
+            self.alpha_initializer,
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+            name="alpha",
+        )
+
+    @property
+    def alpha(self) -> Weight:
+        """Keras' name of `weight`."""
+        return self.weight
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return F.relu(inputs) - self.weight * F.relu(-inputs)
 
 
 @register_layer("Softmax")

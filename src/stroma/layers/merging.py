@@ -20,7 +20,7 @@ from stroma.core.layer import Layer, LayerOptions
 from stroma.layers.registry import register_layer
 
 
-def _check_list(shapes: Any, *, owner: str, count: int | None = None) -> list[Shape]:
+def check_list(shapes: Any, *, owner: str, count: int | None = None) -> list[Shape]:
     """The shapes of a list of inputs; raise when it is a single one, or not `count` of them."""
     several = isinstance(shapes, (list, tuple)) and all(
         isinstance(s, (list, tuple)) for s in shapes
@@ -39,7 +39,7 @@ def _check_list(shapes: Any, *, owner: str, count: int | None = None) -> list[Sh
 class BaseMerge(Layer):
     """Element-wise merge of a list of tensors: override `merge`, or `call` where masks matter."""
 
-    receptive = None
+    receptive: Any = None
     count: int | None = None  # how many inputs it takes, where that is fixed
 
     def __init__(self, **options: Unpack[LayerOptions]) -> None:
@@ -48,7 +48,7 @@ class BaseMerge(Layer):
 
     def build(self, input_shape: Any) -> None:
         owner = type(self).__name__
-        shapes = _check_list(input_shape, owner=owner, count=self.count)
+        shapes = check_list(input_shape, owner=owner, count=self.count)
         rank = max(len(shape) for shape in shapes)
         aligned = [(s[0], *[1] * (rank - len(s)), *s[1:]) for s in shapes if s]
         for sizes in zip(*aligned):
@@ -233,7 +233,7 @@ class Concatenate(Layer):
         self.axis = check_int("axis", axis, owner="Concatenate")
 
     def build(self, input_shape: Any) -> None:
-        shapes = _check_list(input_shape, owner="Concatenate")
+        shapes = check_list(input_shape, owner="Concatenate")
         rank = len(shapes[0])
         fits = all(len(shape) == rank for shape in shapes) and -rank <= self.axis < rank
         others = [axis for axis in range(rank) if axis != self.axis % rank] if fits else []

@@ -102,7 +102,7 @@ class BatchNormalization(Layer):
             )
 
     def build(self, input_shape: Shape) -> None:
-        (axis,) = _positive_axes([self.axis], input_shape, owner="BatchNormalization")
+        (axis,) = positive_axes([self.axis], input_shape, owner="BatchNormalization")
         channels = (input_shape[axis],)
         self.weight = None
         if self.scale:
@@ -257,7 +257,7 @@ class LayerNormalization(Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        axes = _positive_axes(self.axis, input_shape, owner="LayerNormalization")
+        axes = positive_axes(self.axis, input_shape, owner="LayerNormalization")
         shape = tuple(input_shape[axis] for axis in axes)
         self.weight = None
         if self.scale or self.rms_scaling:
@@ -303,7 +303,7 @@ class LayerNormalization(Layer):
         return self.bias
 
 
-def _positive_axes(axes: Sequence[int], shape: Shape, *, owner: str) -> list[int]:
+def positive_axes(axes: Sequence[int], shape: Shape, *, owner: str) -> list[int]:
     """`axes` counted from the front, in order."""
     rank = len(shape)
     positive = sorted(axis % rank for axis in axes)

@@ -12,10 +12,11 @@ from torch import Tensor
 from stroma.core.checks import check_int, check_number
 from stroma.core.config import serialise
 from stroma.core.errors import ArgumentTypeError, ShapeError
-from stroma.core.layer import Layer, LayerOptions
+from stroma.core.layer import BaseOptions, Layer, LayerOptions
 from stroma.core.seeds import Draws
 from stroma.layers.arguments import check_data_format
 from stroma.layers.registry import register_layer
+from stroma.regularizers import L1L2
 
 
 class _Dropping(Layer):
@@ -91,20 +92,10 @@ class Dropout(_Dropping):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed, **options)
-        self.noise_shape = _check_noise_shape(noise_shape)
+        self.noise_shape = check_noise_shape(noise_shape, owner="Dropout")
 
     def _noise_shape(self, inputs: Tensor) -> Sequence[int]:
-        if self.noise_shape is None:
-            return inputs.shape
-        if len(self.noise_shape) != inputs.dim():
-            raise ShapeError(
-                f"Dropout: noise_shape {self.noise_shape} does not fit an input of shape "
-                f"{tuple(inputs.shape)}",
-                where=f"layer {self.name!r}",
-                why="it has one entry for each axis of the input, the batch included",
-                fix=f"give {inputs.dim()} entries; None means the input's size",
-            )
-        return [given or size for given, size in zip(self.noise_shape, inputs.shape)]
+        return noise_sizes(self.noise_shape, inputs, self)
 
 
 @register_layer("StochasticDepth")
@@ -239,18 +230,66 @@ class SpatialDropout3D(_SpatialDropout):
         self.data_format = check_data_format(data_format, owner="SpatialDropout3D")
 
 
-def _check_noise_shape(shape: Sequence[int | None] | None) -> tuple[int | None, ...] | None:
+@register_layer("ActivityRegularization")
+class ActivityRegularization(Layer):
+    """Pass on the input, and add l1 sum |x| + l2 sum x², divided by the batch's size, to the loss.
+
+    Args:
+        l1: Factor on the absolute values, >= 0.
+        l2: Factor on the squares, >= 0.
+    Shape: (B, *) -> (B, *)
+    Raises: ArgumentError: a negative factor.
+    Example:
+        >>> layer = ActivityRegularization(l2=0.5)
+        >>> y = layer(torch.tensor([[1.0, 2.0]]))
+        >>> layer.losses
+        [tensor(2.5000)]
+
+    Reference: Merity, McCann & Socher 2017, section 2, for the L2 kind.
+    """
+
+    receptive = None
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Unpack[BaseOptions]) -> None:
+        super().__init__(activity_regularizer=L1L2(l1, l2), **options)
+        self.l1, self.l2 = l1, l2
+        self.supports_masking = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+
+def check_noise_shape(
+    shape: Sequence[int | None] | None, *, owner: str
+) -> tuple[int | None, ...] | None:
+    """`noise_shape` as a tuple of sizes, None for the input's."""
     if shape is None:
         return None
     if isinstance(shape, str) or not isinstance(shape, Sequence):
         raise ArgumentTypeError(
-            f"Dropout: noise_shape must be a tuple of sizes, got {shape!r}",
-            where="Dropout(noise_shape=...)",
+            f"{owner}: noise_shape must be a tuple of sizes, got {shape!r}",
+            where=f"{owner}(noise_shape=...)",
             why="it has one entry for each axis of the input: a size, or None for the input's",
-            fix="Dropout(rate, noise_shape=(None, 1, None))",
+            fix=f"{owner}(rate, noise_shape=(None, 1, None))",
         )
-    sizes = tuple(
-        None if size is None else check_int("noise_shape", size, owner="Dropout", minimum=1)
+    return tuple(
+        None if size is None else check_int("noise_shape", size, owner=owner, minimum=1)
         for size in shape
     )
-    return sizes
+
+
+def noise_sizes(
+    noise_shape: tuple[int | None, ...] | None, inputs: Tensor, layer: Layer
+) -> Sequence[int]:
+    """The sizes in which noise is drawn for an input: those of `noise_shape`, else its own."""
+    if noise_shape is None:
+        return inputs.shape
+    if len(noise_shape) != inputs.dim():
+        raise ShapeError(
+            f"{type(layer).__name__}: noise_shape {noise_shape} does not fit an input of shape "
+            f"{tuple(inputs.shape)}",
+            where=f"layer {layer.name!r}",
+            why="it has one entry for each axis of the input, the batch included",
+            fix=f"give {inputs.dim()} entries; None means the input's size",
+        )
+    return [given or size for given, size in zip(noise_shape, inputs.shape)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stroma.core.axes import Shape, shape_text
-from stroma.core.checks import check_int
+from stroma.core.checks import check_int, check_positive_int
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer, LayerOptions
 from stroma.functional.layout import from_channels_first
@@ -139,3 +139,35 @@ class Permute(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         return inputs.permute(0, *self.dims)
+
+
+@register_layer("RepeatVector")
+class RepeatVector(Layer):
+    """A vector as a sequence of `n` equal steps: what a decoder reads.
+
+    Args:
+        n: Steps of the sequence, >= 1.
+    Shape: (B, D) -> (B, n, D)
+    Raises: ShapeError: not two axes.
+    Example:
+        >>> RepeatVector(3)(torch.tensor([[1.0, 2.0]])).shape
+        torch.Size([1, 3, 2])
+    """
+
+    receptive = "unknown"
+
+    def __init__(self, n: int, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        self.n = check_positive_int("n", n, owner="RepeatVector")
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 2:
+            raise ShapeError(
+                f"RepeatVector takes (batch, features), got {shape_text(input_shape)}",
+                where=f"layer {self.name!r}",
+                why="it makes a sequence of one vector a sample",
+                fix="Flatten() or GlobalAveragePooling1D() before it",
+            )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs.unsqueeze(1).expand(-1, self.n, -1)  # (B, n, D), a view

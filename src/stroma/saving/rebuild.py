@@ -15,7 +15,7 @@ from stroma.core.inputs import Input
 from stroma.core.layer import Layer
 from stroma.core.names import snake_case
 from stroma.core.symbolic import SymbolicTensor, is_symbolic
-from stroma.layers.registry import layers_registry
+from stroma.layers.registry import UNSAFE, layers_registry
 from stroma.network.network import Network
 from stroma.network.sequential import SequentialNetwork
 from stroma.saving import vocabulary
@@ -141,7 +141,7 @@ class Rebuilder:
             return {key: self.value(item) for key, item in value.items()}
         if kind in ("__tensor__", "__numpy__"):
             return self.constant(value)
-        if kind in vocabulary.UNSAFE and kind not in self.custom:
+        if kind in UNSAFE and kind not in self.custom:
             vocabulary.find_class(value, self.custom, where=self.where)
         if kind == "function" and isinstance(config, str) and self._function(config) is not config:
             return self._function(config)

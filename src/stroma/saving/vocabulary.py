@@ -17,7 +17,7 @@ from stroma.core.config import serialise
 from stroma.core.errors import FileFormatError, GraphError, did_you_mean
 from stroma.core.layer import BaseOptions, LayerOptions
 from stroma.core.registry import Registry, registries
-from stroma.layers.registry import OWN, layers_registry
+from stroma.layers.registry import OWN, UNSAFE, layers_registry, refuse_unsafe
 
 T = TypeVar("T")
 
@@ -25,12 +25,6 @@ T = TypeVar("T")
 networks_registry: Registry[Any] = Registry("network", "keras.models")
 REGISTERED: dict[str, Any] = {}  # "package>name" -> class or function
 
-UNSAFE = {
-    "Lambda": "it holds Python bytecode, and a file must never run code",
-    "TFSMLayer": "it runs a TensorFlow program from another file",
-    "TorchModuleWrapper": "it holds a pickled torch module, which is a program",
-    "__lambda__": "it holds Python bytecode, and a file must never run code",
-}
 
 
 def register_keras_serializable(
@@ -193,15 +187,8 @@ def find_class(described: Mapping[str, Any], custom: Mapping[str, Any], *, where
         if isinstance(key, str) and (thing := custom.get(key, REGISTERED.get(key))) is not None:
             return thing
     module = described.get("module", "keras")
-    if isinstance(name, str) and name in UNSAFE:
-        raise FileFormatError(
-            f"the file holds a {name}: {UNSAFE[name]}",
-            where=where,
-            why="stroma never unpacks code from a file, and there is no flag that makes it do so",
-            fix="write the layer as a class, and load with custom_objects={"
-            f"{name!r}: YourLayer}}; or build the network in code and load its numbers alone, "
-            "from a .safetensors or .weights.h5 file: model.load_weights(FILE)",
-        )
+    if isinstance(name, str):
+        refuse_unsafe(name, where=where)
     if isinstance(name, str) and isinstance(module, str) and _is_kerass(module):
         for registry in (networks_registry, layers_registry):
             if name in registry:
