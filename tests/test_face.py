@@ -65,8 +65,6 @@ DIFFERENT = {
             "InceptionV3",
         )
     },
-    "models.save_model": "known defect: path= for Keras' filepath=, no zipped=",
-    "models.load_model": "known defect: path= for Keras' filepath=, no safe_mode= (always safe)",
     "models.clone_model": "layers are swapped by transforms of their own rooms: STYLE 8",
     "losses.categorical_generalized_cross_entropy": "q has the default of Keras' own class",
 }

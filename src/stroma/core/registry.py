@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from stroma.core.custom_objects import in_scope
 from stroma.core.errors import ArgumentError, ArgumentTypeError, did_you_mean
 
 T = TypeVar("T")
@@ -99,12 +100,12 @@ def resolve(registry: Registry[Any], identifier: Any) -> Any:
                 why="the class's name is what it is looked up by",
                 fix="{'class_name': " + repr(next(iter(registry), "...")) + ", 'config': {}}",
             )
-        thing = registry.lookup(config if name == "function" else name)
+        thing = _own_or_known(registry, config if name == "function" else name, identifier)
         if inspect.isclass(thing):
             return thing.from_config(config)  # type: ignore[attr-defined]  # all are Configurable
         return thing
     if isinstance(identifier, str):
-        thing = registry.lookup(identifier)
+        thing = _own_or_known(registry, identifier)
         return thing() if inspect.isclass(thing) else thing
     if inspect.isclass(identifier):
         return identifier()
@@ -116,6 +117,13 @@ def resolve(registry: Registry[Any], identifier: Any) -> Any:
         why="it must be a name, a config, or something that can be called",
         fix=f"one of: {', '.join(sorted(registry.canonical()))}",
     )
+
+
+def _own_or_known(registry: Registry[Any], name: str, described: Any = None) -> Any:
+    """A program's own object of this name, else the registry's."""
+    own = in_scope()
+    registered = str((described or {}).get("registered_name"))
+    return own.get(registered, own.get(name)) or registry.lookup(name)
 
 
 def resolve_by_kind(kind: str, identifier: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stroma.core.config import Configurable
 from stroma.core.errors import WeightsError
 from stroma.core.inputs import InputLayer
 from stroma.core.layer import Layer
@@ -19,6 +20,7 @@ from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.network.network import Network
 from stroma.saving.hdf5 import Arrays, StoredArrays
 from stroma.saving.vocabulary import class_name
+from stroma.saving.weights import warn_skipped
 
 Order = Callable[[Network], list[Layer]]
 
@@ -142,9 +144,20 @@ def named_arrays(place: Place) -> dict[str, np.ndarray]:
     return arrays
 
 
-def load_arrays(network: Layer, stored: StoredArrays, order: Order = ordered_layers) -> None:
+def load_arrays(
+    network: Layer,
+    stored: StoredArrays,
+    order: Order = ordered_layers,
+    *,
+    skip_mismatch: bool = False,
+) -> None:
     """Copy all arrays into the network's weights, or none.
 
+    Args:
+        network: Where they go.
+        stored: Where they are.
+        order: Gives the layers of a network as the file numbers them.
+        skip_mismatch: Pass over the layers that differ, with a warning that names them.
     Raises: WeightsError: an array is missing, left over, or of another shape.
     """
     found = list(places(network, order))
@@ -158,31 +171,13 @@ def load_arrays(network: Layer, stored: StoredArrays, order: Order = ordered_lay
         for place in found
         for name in getattr(place.layer, "ARRAYS", ())
     }
-    rest = [
-        path
-        for path in stored
-        if path not in wanted
-        and path not in kept
-        and not path.startswith("optimizer/")
-        and "seed_generator/" not in path  # Keras' random state, which stroma keeps by position
-    ]
-    problems = [f"{path}: missing in the file" for path in wanted if path not in stored]
-    problems += [f"{path}: the network has no such weight" for path in rest]
-    problems += [
-        f"{path}: {stored.shape(path)} in the file, {tuple(keras_view(tensor).shape)} here"
-        for path, tensor in wanted.items()
-        if path in stored and stored.shape(path) != tuple(keras_view(tensor).shape)
-    ]
-    if problems:
-        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise WeightsError(
-            "the weights in the file are not those of the network:\n  "
-            + "\n  ".join(problems[:_SHOWN])
-            + more,
-            where=stored.where,
-            why="they are matched by their place; nothing was loaded",
-            fix="build the network that the file was saved from",
-        )
+    wrong = _differing(network, stored, wanted, kept)
+    if wrong and not skip_mismatch:
+        raise _do_not_fit(wrong, stored.where)
+    if wrong:
+        warn_skipped(wrong, stored.where)
+        bad = {path.rpartition("/vars/")[0] for path in wrong}
+        wanted = {p: t for p, t in wanted.items() if p.rpartition("/vars/")[0] not in bad}
     _copy({tensor: stored[path] for path, tensor in wanted.items()}, stored.where)
     for place in found:
         if place.layer is not None and hasattr(place.layer, "load_named_arrays"):
@@ -190,6 +185,48 @@ def load_arrays(network: Layer, stored: StoredArrays, order: Order = ordered_lay
             place.layer.load_named_arrays(
                 {name: stored[path] for name, path in names.items() if path in stored}
             )
+
+
+def _differing(
+    network: Layer, stored: StoredArrays, wanted: Mapping[str, Tensor], kept: set[str]
+) -> dict[str, str]:
+    """Places where file and network differ, with what is wrong there."""
+    wrong = {path: "missing in the file" for path in wanted if path not in stored}
+    wrong |= {
+        path: "the network has no such weight"
+        for path in stored
+        if path not in wanted and path not in kept and not _is_no_weight(path, network)
+    }
+    return wrong | {
+        path: f"{stored.shape(path)} in the file, {tuple(keras_view(tensor).shape)} here"
+        for path, tensor in wanted.items()
+        if path in stored and stored.shape(path) != tuple(keras_view(tensor).shape)
+    }
+
+
+def _is_no_weight(path: str, network: Layer) -> bool:
+    """Whether Keras keeps something there that is no part of the network itself.
+
+    The optimizer; random state, which stroma keeps by position; optimizers, metrics and losses in
+    attributes of a model, which are made anew.
+    """
+    holder = vars(network).get(path.split("/", 1)[0])
+    return (
+        path.startswith("optimizer/")
+        or "seed_generator/" in path
+        or (isinstance(holder, Configurable) and not isinstance(holder, Layer))
+    )
+
+
+def _do_not_fit(wrong: Mapping[str, str], where: str) -> WeightsError:
+    more = f"\n  and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    lines = [f"{path}: {what}" for path, what in wrong.items()][:_SHOWN]
+    return WeightsError(
+        "the weights in the file are not those of the network:\n  " + "\n  ".join(lines) + more,
+        where=where,
+        why="they are matched by their place; nothing was loaded",
+        fix="build the network that the file was saved from",
+    )
 
 
 @torch.no_grad()

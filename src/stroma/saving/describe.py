@@ -316,21 +316,32 @@ def _constant(value: Any, node: Node) -> Any:
         return value.item()
     if isinstance(value, torch.dtype):
         return {"class_name": "__dtype__", "config": {"name": str(value).removeprefix("torch.")}}
-    if isinstance(value, (Tensor, np.ndarray)) and not np.iscomplexobj(value):
-        if (count := int(np.prod(tuple(value.shape)))) > MAX_INLINE:
-            raise GraphError(
-                f"a constant of {count:,} numbers in {node.title()} is too large for a config",
-                where=node.origin,
-                why=f"constants up to {MAX_INLINE:,} numbers are written as text",
-                fix="make it a weight: self.add_weight(..., trainable=False) in a Layer of yours",
-            )
-        return {
-            "class_name": "__tensor__" if isinstance(value, Tensor) else "__numpy__",
-            "config": {"value": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")},
-        }
+    array = inline_constant(value, what=node.title(), where=node.origin)
+    if array is not None:
+        return array
     raise GraphError(
         f"{node.title()} has an argument that a file cannot hold: {type(value).__name__}",
         where=node.origin,
         why="arguments in a file are numbers, text, slices and small tensors",
         fix="put the call into the call() of a Layer of yours",
     )
+
+
+def inline_constant(value: Any, *, what: str = "this", where: str = "") -> dict[str, Any] | None:
+    """A small tensor or array as text; None: it is something else.
+
+    Raises: GraphError: it is large.
+    """
+    if not isinstance(value, (Tensor, np.ndarray)) or np.iscomplexobj(value):
+        return None
+    if (count := int(np.prod(tuple(value.shape)))) > MAX_INLINE:
+        raise GraphError(
+            f"a constant of {count:,} numbers in {what} is too large for a config",
+            where=where or "serialize_keras_object",
+            why=f"constants up to {MAX_INLINE:,} numbers are written as text",
+            fix="make it a weight: self.add_weight(..., trainable=False) in a Layer of yours",
+        )
+    return {
+        "class_name": "__tensor__" if isinstance(value, Tensor) else "__numpy__",
+        "config": {"value": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")},
+    }

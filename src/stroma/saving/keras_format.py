@@ -15,54 +15,68 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from stroma.core.custom_objects import CustomObjectScope
 from stroma.core.errors import ArgumentError, FileFormatError, GraphError
 from stroma.core.names import is_plain, numbered
 from stroma.core.weight import values_come_later
 from stroma.network.network import Network
-from stroma.saving import archive
+from stroma.saving import archive, whole_safetensors
 from stroma.saving.arrays import arrays_of, load_arrays, ordered_layers
 from stroma.saving.assets import assets_of, load_assets
 from stroma.saving.describe import describe_layer
+from stroma.saving.files import regular_file, sniff
 from stroma.saving.hdf5 import StoredArrays, write_hdf5
+from stroma.saving.operations import is_operation
 from stroma.saving.rebuild import Rebuilder
-from stroma.saving.training_state import (
-    compile_arguments,
-    compile_config,
-    load_optimizer,
-    optimizer_groups,
-)
+from stroma.saving.training_state import load_optimizer, optimizer_groups
 
 KERAS_VERSION = "3.15.1"  # whose format this is
 
 
 def save_model(
     model: Network,
-    path: str | PathLike[str],
-    *,
-    extra: Mapping[str, Any] | None = None,
+    filepath: str | PathLike[str],
     overwrite: bool = True,
+    zipped: bool | None = None,
+    *,
+    include_optimizer: bool = True,
+    extra: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a network with its weights and, if it is compiled, its optimizer's state.
 
     Args:
         model: A built network.
-        path: File to write, ending in `.keras`. It is whole or not there.
-        extra: Plain data to keep with it: preprocessing, class names, where it came from.
+        filepath: File to write, ending in `.keras`, or in `.safetensors`: then the network stands
+            in the file's header, and how it was compiled is left out. It is whole or not there.
         overwrite: False: refuse when the file is there.
+        zipped: Must not be False: a folder is not written.
+        include_optimizer: False leaves out how it was compiled.
+        extra: Plain data to keep with it: preprocessing, class names, where it came from.
     Returns: The path.
     Raises: GraphError: the network is not built, or holds what a file cannot.
-        ArgumentError: the path does not end in `.keras`, or is taken.
+        ArgumentError: another ending, or the path is taken.
     """
-    path = target_path(path, ".keras", overwrite)
+    if zipped is False:
+        raise ArgumentError(
+            "a model is saved as one file, not as a folder",
+            where="save(zipped=False)",
+            why="one file is whole or not there, and a folder can be half written",
+            fix="save('model.keras')",
+        )
+    path = target_path(filepath, (".keras", whole_safetensors.ENDING), overwrite)
     require_built(model)
-    compiled = getattr(model, "_compiled", None)
     described = describe_layer(model)
+    if path.name.endswith(whole_safetensors.ENDING):
+        return whole_safetensors.write(path, model, described, dict(extra or {}))
     names: dict[str, str] = {}
-    _rename(described["config"], "", names)
+    _rename(described["config"], "", names, set())
     groups = arrays_of(model)
-    if compiled is not None and (config := compile_config(compiled)) is not None:
-        described["compile_config"] = config
-        groups |= optimizer_groups(compiled.optimizer, model)
+    compiled = getattr(model, "_compiled", None)
+    if compiled is not None and include_optimizer:
+        config = model.get_compile_config()
+        if config:
+            described["compile_config"] = config
+            groups |= optimizer_groups(compiled.optimizer, model)
     metadata = {
         "keras_version": KERAS_VERSION,
         "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
@@ -81,20 +95,24 @@ def save_model(
 
 
 def load_model(
-    path: str | PathLike[str],
+    filepath: str | PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,  # Keras' name
+    safe_mode: bool = True,
 ) -> Network:
-    """The network in a `.keras` file, stroma's or Keras'.
+    """The network in a `.keras` file, stroma's or Keras', or in a `.safetensors` of stroma's.
 
     Args:
-        path: The file.
+        filepath: The file.
         custom_objects: Own classes and functions, by the names under which the file holds them.
         compile: Compile it as it was, with the optimizer's state.
+        safe_mode: Accepted; False changes nothing: code in a file is never run.
     Raises: FileFormatError: the file is damaged, unsafe, or names what stroma does not know.
         WeightsError: its weights are not those of its network.
     """
-    path = Path(path).expanduser()
+    path = regular_file(filepath)
+    if sniff(path) == "safetensors":
+        return whole_safetensors.load(path, custom_objects)
     members = archive.read_archive(path)
     if archive.WEIGHTS not in members:
         raise archive.bad(path, f"it has no {archive.WEIGHTS}")
@@ -102,19 +120,18 @@ def load_model(
     described = _description(path, members)
     rebuilder = Rebuilder(custom_objects, where=str(path))
     with values_come_later(stored.elements()):
-        network = _rebuilt(described, rebuilder, path)
+        network = rebuilt(described, rebuilder, path)
 
     def order(inner: Network) -> Any:
         return rebuilder.orders.get(id(inner)) or ordered_layers(inner)
 
     load_arrays(network, stored, order)
     load_assets(network, path, order)
-    if compile and hasattr(network, "compile"):
-        arguments = compile_arguments(
-            described.get("compile_config"), rebuilder.custom, where=str(path)
-        )
-        if arguments is not None:
-            network.compile(**arguments)
+    config = described.get("compile_config")
+    if compile and isinstance(config, dict) and hasattr(network, "compile_from_config"):
+        with CustomObjectScope(rebuilder.custom):
+            network.compile_from_config(config)
+        if network.compiled:
             load_optimizer(network.optimizer, network, stored, order)
     return network
 
@@ -136,7 +153,7 @@ def load_architecture(
     members = archive.read_archive(path, (archive.CONFIG, archive.METADATA))
     described = _description(path, members)
     with values_come_later(device="meta"):
-        return _rebuilt(described, Rebuilder(custom_objects, where=str(path)), path)
+        return rebuilt(described, Rebuilder(custom_objects, where=str(path)), path)
 
 
 def _description(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
@@ -150,7 +167,8 @@ def _description(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
     return described
 
 
-def _rebuilt(described: dict[str, Any], rebuilder: Rebuilder, path: Path) -> Network:
+def rebuilt(described: Any, rebuilder: Rebuilder, path: Path) -> Network:
+    """The network that a file describes, with weights that have no values yet."""
     network = rebuilder.layer(described)
     if not isinstance(network, Network):
         raise archive.bad(path, f"it holds a {type(network).__name__}, not a network")
@@ -174,14 +192,15 @@ def _metadata(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
     return {"names": names, "extra": extra}
 
 
-def target_path(path: str | PathLike[str], ending: str, overwrite: bool) -> Path:
-    path = Path(path).expanduser()
-    if not path.name.endswith(ending):
+def target_path(path: str | PathLike[str], endings: str | tuple[str, ...], overwrite: bool) -> Path:
+    """Where to write, with one of these endings, and free unless it may be overwritten."""
+    path, endings = Path(path).expanduser(), (endings,) if isinstance(endings, str) else endings
+    if not path.name.endswith(endings):
         raise ArgumentError(
-            f"the file must end in {ending}, got {path.name!r}",
-            where="save(path)",
+            f"the file must end in {' or '.join(endings)}, got {path.name!r}",
+            where="save(filepath)",
             why="the ending tells people and programs what is in it",
-            fix=f"save({path.stem + ending!r})",
+            fix=f"save({path.stem + endings[0]!r})",
         )
     if path.exists() and not overwrite:
         raise ArgumentError(
@@ -203,27 +222,37 @@ def require_built(model: Network) -> None:
         )
 
 
-# Names. Keras on torch cannot load names with dots, and paths in files have no spaces.
+# Names. Keras on torch cannot load names with dots, and paths in files have no spaces. It also
+# forgets to zero the gradients of a layer whose name stands elsewhere in nested networks, too.
 
 
 def _is_network(described: Any) -> bool:
     return isinstance(described, dict) and isinstance(described.get("layers"), list)
 
 
-def _rename(config: Any, path: str, names: dict[str, str]) -> None:
-    """Put `__` for dots and spaces in the names of layers, and note the originals in `names`."""
+def _rename(config: Any, path: str, names: dict[str, str], outside: set[str]) -> None:
+    """Give layers names that Keras can work with, and note the originals in `names`.
+
+    Args:
+        config: A network's.
+        path: Names of the networks around it.
+        names: Filled: path and name in the file -> name in stroma.
+        outside: Names of layers in the networks before it; filled.
+    """
     if not _is_network(config):
         return
     old = [str(entry["config"].get("name")) for entry in config["layers"]]
-    taken, changed = set(old), {}
-    for name in old:
-        if re.search(r"[. ]", name):
+    taken, changed = {*old, *outside}, {}
+    for name, entry in zip(old, config["layers"]):
+        layer = entry["class_name"] != "InputLayer" and not is_operation(entry["module"])
+        if re.search(r"[. ]", name) or (layer and name in outside):
             safe = numbered(re.sub(r"[. ]", "__", name), taken)
             taken.add(safe)
             changed[name], names[f"{path}{safe}"] = safe, name
     _apply(config, changed)
+    outside |= {str(entry["config"].get("name")) for entry in config["layers"]}
     for entry in config["layers"]:
-        _rename(entry["config"], f"{path}{entry['config'].get('name')}/", names)
+        _rename(entry["config"], f"{path}{entry['config'].get('name')}/", names, outside)
 
 
 def _restore_names(config: Any, path: str, names: Mapping[str, Any], file: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stroma.core.custom_objects import in_scope
 from stroma.core.dtypes import to_dtype
 from stroma.core.errors import FileFormatError, StromaError
 from stroma.core.inputs import Input
@@ -38,7 +39,7 @@ class Rebuilder:
     def __init__(
         self, custom_objects: Mapping[str, Any] | None = None, *, where: str = "config"
     ) -> None:
-        self.custom = dict(custom_objects or {})
+        self.custom = in_scope(custom_objects)
         self.where = where
         self.made = 0
         self.shared: dict[Any, Any] = {}
@@ -166,8 +167,8 @@ class Rebuilder:
 
     def _own(self, described: dict[str, Any]) -> Any:
         for key in (described.get("registered_name"), described.get("class_name")):
-            if isinstance(key, str) and (key in self.custom or key in vocabulary.REGISTERED):
-                return self.custom.get(key, vocabulary.REGISTERED.get(key))
+            if isinstance(key, str) and key in self.custom:
+                return self.custom[key]
         return None
 
     def constant(self, described: dict[str, Any]) -> Any:

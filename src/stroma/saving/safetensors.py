@@ -56,6 +56,15 @@ def read_safetensors(path: str | PathLike[str]) -> dict[str, torch.Tensor]:
 
 def read_header(path: Path) -> dict[str, Any]:
     """The checked header: tensor name -> `{"dtype", "shape", "data_offsets"}`."""
+    return _read(path)[0]
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that stand beside the tensors in a checked header."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -74,7 +83,7 @@ def read_header(path: Path) -> dict[str, Any]:
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise _bad(path, "its __metadata__ is not a table from text to text")
     _check_spans(path, header, size - 8 - length)
-    return header  # type: ignore[no-any-return]  # json.loads gives Any
+    return header, metadata
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

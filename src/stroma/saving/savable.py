@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
+from stroma.core.custom_objects import get_registered_name, in_scope
 from stroma.core.errors import ArgumentError
 from stroma.network.network import Network
 from stroma.saving import archive, keras_format, weight_files
 from stroma.saving.describe import describe_layer, has_graph_config, network_config
 from stroma.saving.rebuild import Rebuilder
-from stroma.saving.vocabulary import describe, registered_name
+from stroma.saving.training_state import compile_arguments, compile_config
+from stroma.saving.vocabulary import describe
 
 
 class Savable(Network):
@@ -25,25 +28,68 @@ class Savable(Network):
         self,
         filepath: str | PathLike[str],
         overwrite: bool = True,
+        zipped: bool | None = None,
         *,
+        include_optimizer: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> Path:
-        """Write the whole model to a `.keras` file, which Keras 3 opens too.
+        """Write the whole model to a `.keras` file, which Keras 3 opens too, or a `.safetensors`.
 
         Args:
-            filepath: File to write, ending in `.keras`.
+            filepath: File to write. `.safetensors` leaves out how the model was compiled.
             overwrite: False: refuse when the file is there.
+            zipped: Must not be False: a folder is not written.
+            include_optimizer: False leaves out how it was compiled.
             extra: Plain data to keep with it (class names, preprocessing): `saving.read_extra`.
         """
-        return keras_format.save_model(self, filepath, extra=extra, overwrite=overwrite)
+        return keras_format.save_model(
+            self, filepath, overwrite, zipped, include_optimizer=include_optimizer, extra=extra
+        )
 
-    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> Path:
-        """Write the weights alone: `.weights.h5` (Keras' layout) or `.safetensors`."""
-        return weight_files.save_weights(self, filepath, overwrite)
+    def save_weights(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+    ) -> Path:
+        """Write the weights alone: `.weights.h5` (Keras' layout), `.safetensors` or `.pth`."""
+        return weight_files.save_weights(self, filepath, overwrite, max_shard_size)
 
-    def load_weights(self, filepath: str | PathLike[str], **options: Any) -> None:
-        """Load weights, all or none: `.weights.h5`, `.keras`, `.safetensors`, `.pth`."""
-        weight_files.load_weights(self, filepath, **options)
+    def load_weights(
+        self, filepath: str | PathLike[str], skip_mismatch: bool = False, **options: Any
+    ) -> None:
+        """Load weights: `.weights.h5`, `.keras`, `.safetensors`, `.pth`.
+
+        Args:
+            filepath: The file.
+            skip_mismatch: Pass over what differs, with a warning; else all or none is loaded.
+            options: `head=`: how the names of the head begin, which may differ.
+        """
+        weight_files.load_weights(self, filepath, skip_mismatch, **options)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """How it was compiled, as plain data; empty when it was not, or holds a lambda."""
+        compiled = getattr(self, "_compiled", None)
+        return {} if compiled is None else compile_config(compiled) or {}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` says. A class with a `compile` of its own overrides both.
+
+        Args:
+            config: What `get_compile_config` gave.
+        """
+        compile = getattr(self, "compile", None)
+        if compile is None or not compile.__func__.__module__.startswith("stroma."):
+            warnings.warn(
+                f"{type(self).__name__} has a compile() of its own, so it was loaded without being"
+                " compiled: call compile(), or define get_compile_config() and"
+                " compile_from_config(config)",
+                stacklevel=3,
+            )
+            return
+        arguments = compile_arguments(config, in_scope(), where="compile_from_config")
+        if arguments is not None:
+            compile(**arguments)
 
     def get_config(self) -> dict[str, Any]:
         """The graph or stack as plain data; of a subclass, its constructor's arguments."""
@@ -115,7 +161,7 @@ def clone_model(model: Network) -> Network:
     Args:
         model: The model; own classes in it need no registration.
     """
-    own = {registered_name(type(layer)): type(layer) for layer in model.modules()}
+    own = {get_registered_name(type(layer)): type(layer) for layer in model.modules()}
     clone = Rebuilder(own, where="clone_model").layer(copy.deepcopy(describe(model)), type(model))
     assert isinstance(clone, Network)
     return clone

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stroma import losses, metrics, optimizers, schedules  # noqa: F401  # schedules by name
 from stroma.core.config import Configurable
+from stroma.core.custom_objects import get_registered_name
 from stroma.core.errors import FileFormatError, WeightsError
 from stroma.core.layer import Layer
 from stroma.core.registry import registries
@@ -20,7 +21,7 @@ from stroma.network.network import Network
 from stroma.optimizers import Optimizer
 from stroma.saving.arrays import Order, as_array, ordered_layers
 from stroma.saving.hdf5 import StoredArrays
-from stroma.saving.vocabulary import REGISTERED, accepted, plain, registered_name, unknown
+from stroma.saving.vocabulary import accepted, plain, unknown
 
 # A metric with more thresholds or classes would fill the memory; a schedule may count many steps
 MAX_SETTING = {"loss": 100_000, "metric": 100_000, "optimizer": 2**40}
@@ -71,7 +72,7 @@ def _named(value: Any) -> Any:
         return [_named(item) for item in value]
     known = any(registry.name_of(value) for registry in registries().values())
     if callable(value) and not isinstance(value, Configurable) and not known:
-        name = registered_name(value)
+        name = get_registered_name(value)
         return {"module": None, "class_name": "function", "config": name, "registered_name": name}
     return plain(value)
 
@@ -109,7 +110,7 @@ def _revive(value: Any, kind: str, custom: Mapping[str, Any], where: str) -> Any
     if name == "function":
         return _by_name(str(config), kind, custom, where)
     for key in (value.get("registered_name"), name):
-        if isinstance(key, str) and (own := custom.get(key, REGISTERED.get(key))) is not None:
+        if isinstance(key, str) and (own := custom.get(key)) is not None:
             return own.from_config(config) if hasattr(own, "from_config") else own
     if name not in registry or value.get("module", "keras") is None or not isinstance(config, dict):
         raise unknown(name, where=where)
@@ -124,7 +125,7 @@ def _revive(value: Any, kind: str, custom: Mapping[str, Any], where: str) -> Any
 
 
 def _by_name(name: str, kind: str, custom: Mapping[str, Any], where: str) -> Any:
-    if (own := custom.get(name, REGISTERED.get(name))) is not None:
+    if (own := custom.get(name)) is not None:
         return own
     aliases = ("accuracy", "acc", "crossentropy", "ce")  # resolved by the shape of the targets
     if name in registries()[kind] or name.lower() in (*aliases, *registries()[kind]):

@@ -9,54 +9,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from stroma import layers  # noqa: F401  # fills the table of layers
 from stroma.core.config import serialise
+from stroma.core.custom_objects import REGISTERED, get_registered_name
 from stroma.core.errors import FileFormatError, GraphError, did_you_mean
 from stroma.core.layer import BaseOptions, LayerOptions
 from stroma.core.registry import Registry, registries
-from stroma.layers.registry import OWN, UNSAFE, layers_registry, refuse_unsafe
-
-T = TypeVar("T")
+from stroma.layers.registry import OWN, layers_registry, refuse_unsafe
 
 # "Functional" (the class of networks with a graph) and "Sequential"; `stroma.models` enters them
 networks_registry: Registry[Any] = Registry("network", "keras.models")
-REGISTERED: dict[str, Any] = {}  # "package>name" -> class or function
-
-
-
-def register_keras_serializable(
-    package: str = "Custom", name: str | None = None
-) -> Callable[[T], T]:
-    """Decorator: a class or function that files may name from now on, in this program.
-
-    Args:
-        package: Keeps names of different libraries apart; files hold "package>name".
-        name: Its name; that of the class by default.
-    Example:
-        >>> @register_keras_serializable("docs")
-        ... class Doubling(layers.Layer):
-        ...     def call(self, inputs):
-        ...         return inputs * 2
-        >>> registered_name(Doubling)
-        'docs>Doubling'
-    """
-
-    def enter(thing: T) -> T:
-        REGISTERED[f"{package}>{name or getattr(thing, '__name__', '')}"] = thing
-        return thing
-
-    return enter
-
-
-def registered_name(thing: Any) -> str:
-    """Under which name files hold a class or function that is not stroma's own."""
-    for name, registered in REGISTERED.items():
-        if registered is thing:
-            return name
-    return str(getattr(thing, "__name__", type(thing).__name__))
 
 
 def registered(name: str) -> Any:
@@ -81,7 +46,7 @@ def describe(thing: Any) -> dict[str, Any]:
     elif layers_registry.name_of(cls):
         module, full_name = "stroma" if name in OWN else layers_registry.keras_module, None
     else:
-        module, full_name = None, registered_name(cls)
+        module, full_name = None, get_registered_name(cls)
     config = plain(thing.get_config(), cls if module else None)
     _refuse_nameless(config, thing)
     return {

@@ -167,6 +167,28 @@ def load_into(
     )
 
 
+def load_fitting(module: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
+    """Copies the weights that fit by name and shape; a warning names the others on both sides."""
+    targets = module.state_dict()
+    fitting = {name: w for name, w in weights.items() if _fits(targets.get(name), w)}
+    skipped = [name for name in {**targets, **weights} if name not in fitting]
+    if skipped:
+        warn_skipped(skipped, source)
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            targets[name].copy_(tensor)
+
+
+def warn_skipped(names: Iterable[str], source: str) -> None:
+    """Say which weights were passed over, as `skip_mismatch=True` asks."""
+    names = list(names)
+    warnings.warn(
+        f"{Path(source).name}: {len(names)} weights were passed over ({_first(names)}); the"
+        " network keeps its own there",
+        stacklevel=4,
+    )
+
+
 def _fits(target: Tensor | None, given: Tensor | None) -> bool:
     return (
         target is not None
