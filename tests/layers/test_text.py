@@ -158,6 +158,21 @@ def test_a_vocabulary_file_is_read_where_the_code_names_it(tmp_path):
         layers.StringLookup(vocabulary=str(tmp_path / "none.txt"))
 
 
+@pytest.mark.parametrize("kind", [layers.StringLookup, layers.TextVectorization])
+def test_a_new_vocabulary_replaces_the_one_in_the_config(kind):
+    """Keras writes the old one into the file, and the new one is lost."""
+    layer = kind(vocabulary=["a", "b"])
+    assert layer.get_config()["vocabulary"] == ["a", "b"]
+    assert layer.assets() == {}
+    layer.set_vocabulary(["c"])
+    config = layer.get_config()
+    assert config["vocabulary"] is None
+    assert config["vocabulary_size"] == layer.vocabulary_size()
+    again = kind.from_config(config)
+    again.load_assets(layer.assets(), where="test")
+    assert again.get_vocabulary() == layer.get_vocabulary()
+
+
 @pytest.mark.parametrize("make", [
     lambda: layers.TextVectorization(vocabulary=["a"]), lambda: layers.StringLookup(
         vocabulary=["a"]), lambda: layers.Hashing(3), lambda: layers.HashedCrossing(3),
@@ -167,6 +182,11 @@ def test_texts_do_not_go_into_a_network(make):
     layer = make()
     with pytest.raises(GraphError, match="does not take a symbolic tensor"):
         layer([entry, entry] if isinstance(layer, layers.HashedCrossing) else entry)
+
+
+def test_an_input_of_text_is_no_input():
+    with pytest.raises(ArgumentError, match="PyTorch has no tensors of text"):
+        layers.Input((1,), dtype="string")
 
 
 WRONG = [

@@ -27,6 +27,14 @@ def to_dtype(dtype: Any) -> torch.dtype:
     name = str(getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype)
     if name in _NAMES:
         return _NAMES[name]
+    if name in ("string", "str"):
+        raise ArgumentError(
+            "PyTorch has no tensors of text",
+            where=f"dtype={name!r}",
+            why="what reads text runs before the network, as part of preparing the data",
+            fix="numbers = layers.TextVectorization(...)(texts), and the network begins with "
+            "Input((None,), dtype='int64')",
+        )
     raise ArgumentError(
         f"unknown dtype {dtype!r}.{did_you_mean(name, _NAMES)}",
         where="dtype=...",

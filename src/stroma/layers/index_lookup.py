@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Generic, Unpack
 
 import numpy as np
@@ -15,8 +14,15 @@ from stroma.core.checks import check_choice, check_int
 from stroma.core.errors import ArgumentError, DataError, FileFormatError, not_defined
 from stroma.core.layer import LayerOptions
 from stroma.functional.categories import encode
-from stroma.layers.texts import EagerLayer, as_whole_numbers, batches, refuse_sparse, salt_key
-from stroma.layers.vocabulary import Counts, Token, checked_tokens
+from stroma.layers.texts import (
+    EagerLayer,
+    as_whole_numbers,
+    batches,
+    lines_of,
+    refuse_sparse,
+    salt_key,
+)
+from stroma.layers.vocabulary import Counts, Token, checked_tokens, padded_weights
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 _OLD_NAMES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
@@ -70,9 +76,18 @@ class Lookup(EagerLayer, Generic[Token]):
         self.idf_weights: Tensor | None = None
         self._check_together(idf_weights, vocabulary)
         self._fixed = vocabulary is not None
-        if isinstance(vocabulary, str):
-            self._noted(type(self))["vocabulary"] = None  # the file's words are kept, not its path
-        self._in_config = self._fixed and not isinstance(vocabulary, str)
+        self._in_config = False
+
+    def _begin(self, vocabulary: Any, idf_weights: Any) -> None:
+        """Take the constructor's vocabulary: a list stands in the config, a file's words do not."""
+        if vocabulary is not None:
+            given = self.arguments()
+            self.set_vocabulary(vocabulary, idf_weights)
+            if not isinstance(vocabulary, str):
+                self._noted(type(self)).update(
+                    {key: given[key] for key in ("vocabulary", "idf_weights")}
+                )
+                self._in_config = True
 
     def _check_together(self, idf_weights: Any, vocabulary: Any) -> None:
         owner, mode = type(self).__name__, self.output_mode
@@ -139,7 +154,7 @@ class Lookup(EagerLayer, Generic[Token]):
                 why="'tf_idf' multiplies counts by them, and nothing else does",
                 fix="give one number for each token, or adapt(data), which finds them",
             )
-        given = _lines(vocabulary) if isinstance(vocabulary, str) else list(vocabulary)
+        given = lines_of(vocabulary) if isinstance(vocabulary, str) else list(vocabulary)
         special = self._special()
         forbidden = [self._token(self.mask_token)]
         forbidden += [self._token(self.oov_token)] if self.invert else []
@@ -152,23 +167,15 @@ class Lookup(EagerLayer, Generic[Token]):
         if idf_weights is not None:
             weights = self._padded(np.asarray(idf_weights, np.float32), len(given), with_special)
         self._take(tokens, weights)
+        self._in_config = False
+        self._noted(type(self)).update({"vocabulary": None, "idf_weights": None})
 
     def _padded(
         self, weights: NDArray[np.float32], entries: int, with_special: bool
     ) -> NDArray[np.float32]:
-        if weights.shape != (entries,):
-            raise ArgumentError(
-                f"{type(self).__name__}: {entries} tokens and weights of shape {weights.shape}",
-                where="set_vocabulary(vocabulary, idf_weights)",
-                why="each token has one weight",
-                fix=f"give {entries} weights",
-            )
         front = 0 if with_special else len(self._special())
-        # unknown tokens have no frequency of their own: the mean of the others stands for it
-        unknown = weights.mean() if weights.size else 0.0
-        whole = np.concatenate([np.full(front, unknown, np.float32), weights])
-        missing = (self.max_tokens or 0) - len(whole) if self.pad_to_max_tokens else 0
-        return np.concatenate([whole, np.zeros(max(missing, 0), np.float32)])
+        total = (self.max_tokens or 0) if self.pad_to_max_tokens else 0
+        return padded_weights(weights, entries, front, total, owner=type(self).__name__)
 
     def _take(self, tokens: list[Token], weights: NDArray[np.float32] | None) -> None:
         start = len(self._special())
@@ -385,16 +392,3 @@ class Lookup(EagerLayer, Generic[Token]):
         if "idf_weights" in arrays:
             weights = np.asarray(arrays["idf_weights"], np.float32).reshape(-1)
             self.idf_weights = torch.from_numpy(weights)
-
-
-def _lines(path: str) -> list[str]:
-    """One token a line. The path comes from code: a config that names one is not read."""
-    try:
-        return Path(path).expanduser().read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"the vocabulary file {path!r} cannot be read: {error}",
-            where="vocabulary=...",
-            why="it holds one token on each line, as UTF-8",
-            fix="give the path of a text file, or the tokens as a list",
-        ) from error

@@ -80,8 +80,7 @@ class StringLookup(Lookup[bytes]):
             max_tokens, num_oov_indices, vocabulary, idf_weights, invert, output_mode,
             pad_to_max_tokens, sparse, oov_method, salt, vocabulary_size, name=name, **options,
         )  # fmt: skip
-        if vocabulary is not None:
-            self.set_vocabulary(vocabulary, idf_weights)
+        self._begin(vocabulary, idf_weights)
 
     def _read(self, inputs: Any) -> tuple[list[bytes], tuple[int, ...]]:
         return as_texts(inputs, self.encoding, owner=type(self).__name__)
@@ -159,8 +158,7 @@ class IntegerLookup(Lookup[int]):
             pad_to_max_tokens, sparse, oov_method, salt, vocabulary_size, name=name, **options,
         )  # fmt: skip
         self.autocast = False
-        if vocabulary is not None:
-            self.set_vocabulary(vocabulary, idf_weights)
+        self._begin(vocabulary, idf_weights)
 
     def _read(self, inputs: Any) -> tuple[list[int], tuple[int, ...]]:
         numbers = as_whole_numbers(inputs, owner="IntegerLookup")

@@ -102,8 +102,6 @@ class TextVectorization(EagerLayer):
                 if ragged
                 else "TextVectorization(output_mode='int', output_sequence_length=...)",
             )
-        if isinstance(vocabulary, str):
-            self._noted(type(self))["vocabulary"] = None  # the words are kept, not the path
         self.lookup = StringLookup(
             max_tokens,
             mask_token="",
@@ -121,7 +119,7 @@ class TextVectorization(EagerLayer):
             vocabulary_size=vocabulary_size,
         )
         if vocabulary is not None:
-            self._note_size()
+            self._note_vocabulary()
 
     # Text into tokens
 
@@ -181,7 +179,7 @@ class TextVectorization(EagerLayer):
     def finalize_state(self) -> None:
         """Make the vocabulary from what was counted."""
         self.lookup.finalize_state()
-        self._note_size()
+        self._note_vocabulary()
 
     def reset_state(self) -> None:
         """Forget what was counted."""
@@ -190,10 +188,13 @@ class TextVectorization(EagerLayer):
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
         """Take these words: `StringLookup.set_vocabulary`."""
         self.lookup.set_vocabulary(vocabulary, idf_weights)
-        self._note_size()
+        self._note_vocabulary()
 
-    def _note_size(self) -> None:
-        self._noted(type(self))["vocabulary_size"] = self.vocabulary_size()
+    def _note_vocabulary(self) -> None:
+        """Let the config say of the vocabulary what the lookup's says."""
+        known = self.lookup.arguments()
+        names = ("vocabulary", "idf_weights", "vocabulary_size")
+        self._noted(type(self)).update({name: known[name] for name in names})
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:
         """The words in order: the place in this list is the number that the layer gives."""
@@ -241,7 +242,7 @@ class TextVectorization(EagerLayer):
     def load_assets(self, files: Mapping[str, bytes], *, where: str) -> None:
         """Take the vocabulary out of a file's assets."""
         self.lookup.load_assets(files, where=where)
-        self._note_size()
+        self._note_vocabulary()
 
     def named_arrays(self) -> dict[str, np.ndarray]:
         """The idf weights, where there are any."""

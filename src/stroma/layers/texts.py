@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class EagerLayer(Layer):
                 f"{kind} does not take a symbolic tensor",
                 where=f"layer {self.name!r}",
                 why="PyTorch has no tensors of text: what reads text runs before the network",
-                fix=f"numbers = {kind.lower()}(texts), and the network begins with "
+                fix=f"numbers = {self.name}(texts), and the network begins with "
                 "Input((None,), dtype='int64')",
             )
         self.built = True
@@ -154,3 +155,16 @@ def salt_key(salt: Any, *, owner: str) -> tuple[int, int] | None:
         why="it is the 128-bit key of the hash",
         fix=f"{owner}(..., salt=1337)",
     )
+
+
+def lines_of(path: str) -> list[str]:
+    """One token a line. The path comes from code: a config that names one is not read."""
+    try:
+        return Path(path).expanduser().read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"the vocabulary file {path!r} cannot be read: {error}",
+            where="vocabulary=...",
+            why="it holds one token on each line, as UTF-8",
+            fix="give the path of a text file, or the tokens as a list",
+        ) from error

@@ -75,6 +75,26 @@ def checked_tokens(
     return tokens, with_special
 
 
+def padded_weights(
+    weights: NDArray[np.float32], entries: int, front: int, total: int, *, owner: str
+) -> NDArray[np.float32]:
+    """Weights for `front` special tokens, for the tokens, and zeros up to `total`.
+
+    Raises: ArgumentError: there is not one weight for each of the `entries` given.
+    """
+    if weights.shape != (entries,):
+        raise ArgumentError(
+            f"{owner}: {entries} tokens and weights of shape {weights.shape}",
+            where="set_vocabulary(vocabulary, idf_weights)",
+            why="each token has one weight",
+            fix=f"give {entries} weights",
+        )
+    # unknown tokens have no frequency of their own: the mean of the others stands for it
+    unknown = weights.mean() if weights.size else 0.0
+    whole = np.concatenate([np.full(front, unknown, np.float32), weights])
+    return np.concatenate([whole, np.zeros(max(total - len(whole), 0), np.float32)])
+
+
 def _shown(tokens: Sequence[bytes | int]) -> str:
     return ", ".join(repr(_text(token)) for token in tokens[:5])
 
