@@ -18,6 +18,7 @@ from stroma.core.casting import call_mixed, cast_inputs
 from stroma.core.config import Configurable
 from stroma.core.dtypes import DTypePolicy, as_policy, dtype_name
 from stroma.core.errors import GraphError, NotInitializedError
+from stroma.core.input_spec import check_input_spec
 from stroma.core.layer_options import (
     BaseOptions,
     LayerOptions,
@@ -214,6 +215,8 @@ class Layer(Configurable, LayerWeights):
                 args, kwargs = tree_map(_as_tensor, (args, kwargs))
                 return record_call(self, args, training, mask, kwargs)
             args, kwargs = tree_map(_as_tensor, (args, kwargs))
+        if self.input_spec is not None and args and not in_shape_run():  # its sizes are made up
+            check_input_spec(self.input_spec, args[0], layer=self.name)
         if not self.built:
             self.build_from(args, kwargs)
         if args and self.autocast:

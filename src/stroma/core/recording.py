@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch.utils._pytree import tree_flatten
 
 from stroma.core.errors import StromaError
+from stroma.core.input_spec import check_input_spec
 from stroma.core.masks import (
     UNSET,
     WITH_MASKS,
@@ -42,6 +43,8 @@ def record_call(
 def _record_fitting(
     layer: Layer, args: tuple[Any, ...], training: Any, mask: Any, kwargs: dict[str, Any]
 ) -> Any:
+    if layer.input_spec is not None and args:
+        check_input_spec(layer.input_spec, args[0], layer=layer.name)
     if not layer.built:
         layer.build_from(args, kwargs)
     spec = layer._call_spec

@@ -3,6 +3,7 @@
 from typing import Any as _Any
 
 from stroma.core.errors import did_you_mean as _did_you_mean
+from stroma.core.input_spec import InputSpec
 from stroma.core.inputs import Input, InputLayer
 from stroma.core.layer import Layer
 from stroma.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
@@ -122,7 +123,7 @@ GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
 GlobalMaxPool3D, GlobalAvgPool3D = GlobalMaxPooling3D, GlobalAveragePooling3D
 
 __all__ = [
-    "Layer", "Input", "InputLayer",
+    "Layer", "Input", "InputLayer", "InputSpec",
     "Wrapper", "Identity", "Masking",
     "Dense", "EinsumDense",
     "Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D",
