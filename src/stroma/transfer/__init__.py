@@ -23,7 +23,7 @@ from stroma.transfer.calibration import (
 from stroma.transfer.compose import feature_extractor, preprocess, with_head
 from stroma.transfer.features import feature_blocks, features
 from stroma.transfer.finetune import Finetuned, GradualUnfreezing, finetune
-from stroma.transfer.forgetting import EWC, CoTuning, LwF, Replay
+from stroma.transfer.forgetting import EWC, LwF, Replay
 from stroma.transfer.heads import (
     CosineHead,
     ElasticNetHead,
@@ -45,7 +45,7 @@ from stroma.transfer.heads import (
 )
 from stroma.transfer.ladder import Rung, Transferred, transfer
 from stroma.transfer.moments import Moments
-from stroma.transfer.penalties import BSS, L2SP
+from stroma.transfer.penalties import L2SP
 from stroma.transfer.rank import BaseScore, Ranking, pareto_front, rank
 from stroma.transfer.transferability import log_maximum_evidence
 from stroma.transfer.unlike import Unlike, UnlikeRow, below_head, output_layer
@@ -58,7 +58,7 @@ __all__ = [
     "LinearSVMHead", "RBFSVMHead", "ElasticNetHead", "NeighboursHead", "RandomProjectionHead",
     "RidgeRegression", "MultiLabelRidge",
     "finetune", "Finetuned", "GradualUnfreezing",
-    "L2SP", "BSS", "EWC", "LwF", "CoTuning", "Replay",
+    "L2SP", "EWC", "LwF", "Replay",
     "calibrate", "Calibration", "fit_temperature", "tempered", "expected_calibration_error",
     "reliability", "ReliabilityRow", "refuse_below", "RefusalRow",
     "Unlike", "UnlikeRow", "below_head", "output_layer",

@@ -152,8 +152,7 @@ def finetune(
         batch_normalization: Whether BatchNormalization learns too: scale, centre and statistics.
             False keeps those of the base, which few photos cannot improve on.
         average: Whether to average with the start (WiSE-FT); else the last weights stay.
-        penalties: Terms of the loss against forgetting: `L2SP`, `BSS`, `EWC`, and one of `LwF`,
-            `CoTuning`, `Replay`.
+        penalties: Terms of the loss against forgetting: `L2SP`, `EWC`, and one of `LwF`, `Replay`.
         augment: Layers that change pictures in training; then no maps are kept.
         cache: Whether to keep the maps at the boundary; None: where it is right and they fit.
         optimizer: Name or object; its learning rate is replaced.

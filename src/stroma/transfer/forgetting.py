@@ -104,46 +104,6 @@ class LwF(SecondHead):
         return Targets(soft=self.answers(tuning))
 
 
-class CoTuning(SecondHead):
-    """Co-Tuning: the source's own head learns which of its classes each new class looks like.
-
-    λ · cross-entropy(p(y_source | y), softmax(z)), where p(y_source | y) is the mean answer of the
-    source's head over the training photos of class y.
-
-    Args:
-        head, strength, logits: See `SecondHead`.
-    Raises: ArgumentError: a strength is negative.
-    Example:
-        >>> from stroma import layers
-        >>> CoTuning(layers.Dense(1000)).strength
-        2.3
-
-    Reference: You et al. 2020, "Co-Tuning for transfer learning", eq. 3 (λ = 2.3). The relation is
-        their "direct approach"; their other one turns a classifier on source classes around.
-    """
-
-    def __init__(self, head: Layer, strength: float = 2.3, logits: bool = True) -> None:
-        super().__init__(head, strength, 1.0, logits)
-
-    def targets(self, tuning: Tuning) -> Targets:
-        labels = tuning.train.labels
-        return Targets(soft=relation(self.answers(tuning), labels, tuning.classes)[labels])
-
-
-def relation(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Mean answer of the source's head over the samples of each class.
-
-    Shape: (N, K_source), (N,) -> (K, K_source)
-    Example:
-        >>> relation(np.array([[1.0, 0.0], [0.0, 1.0], [0.2, 0.8]]), np.array([0, 0, 1]), 2)
-        array([[0.5, 0.5],
-               [0.2, 0.8]])
-    """
-    members = np.eye(classes)[labels]
-    means: np.ndarray = (members.T @ answers) / np.maximum(members.sum(0), 1)[:, None]
-    return means
-
-
 class Replay(SecondHead):
     """Old photos among the new ones: the old head goes on learning its own classes on them.
 

@@ -56,7 +56,7 @@ def learn(halves: Halves, data: ImageData, recipe: Recipe) -> History:
     """Train `halves.tuned` in place."""
     second = _only([extra for extra in recipe.penalties if isinstance(extra, SecondHead)])
     added = [extra for extra in recipe.penalties if isinstance(extra, Penalty)]
-    tuning = Tuning(halves.body, halves.top, halves.photos, data.train, len(data.class_names))
+    tuning = Tuning(halves.body, halves.top, halves.photos, data.train)
     for penalty in added:
         penalty.begin(tuning)
     inputs = layers.Input(batch_shape=halves.body.input_shape)
@@ -94,7 +94,7 @@ def _only(seconds: list[SecondHead]) -> SecondHead | None:
             f"{len(seconds)} second heads: {', '.join(type(s).__name__ for s in seconds)}",
             where="finetune(penalties=[...])",
             why="each wants the old head to itself",
-            fix="give one of LwF, CoTuning, Replay",
+            fix="give one of LwF, Replay",
         )
     return seconds[0] if seconds else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stroma.core.checks import check_number, check_positive_int
+from stroma.core.checks import check_number
 from stroma.core.layer import Layer
 from stroma.data import Part
 from stroma.models import Model
@@ -24,14 +24,12 @@ class Tuning:
         head: Its output -> probabilities.
         photos: Pictures 0 to 255 -> what the head is given, always.
         train: The photos that are learnt.
-        classes: Number K of classes.
     """
 
     body: Model
     head: Model
     photos: Model
     train: Part
-    classes: int
 
     def learning(self, network: Model) -> list[nn.Parameter]:
         """The parameters of a half that training changes."""
@@ -85,48 +83,6 @@ class L2SP(Penalty):
         kept = squared_distance(self._weights, self._start)
         own = squared_distance(self._head, [torch.zeros_like(weight) for weight in self._head])
         return (self.alpha * kept + self.beta * own) / 2
-
-
-class BSS(Penalty):
-    """Batch spectral shrinkage: η Σ σ² over the k smallest singular values of a batch (B, D).
-
-    Feature directions that barely show in a batch are those that transfer badly.
-
-    Args:
-        strength: η, >= 0.
-        smallest: k, how many singular values are shrunk, >= 1.
-    Raises: ArgumentError: a number out of its range.
-    Example:
-        >>> bss(torch.diag(torch.tensor([3.0, 2.0])), smallest=1)
-        tensor(4.)
-
-    Reference: Chen et al. 2019, "Catastrophic forgetting meets negative transfer", eq. 4 and 5.
-    """
-
-    def __init__(self, strength: float = 0.001, smallest: int = 1) -> None:
-        self.strength = check_number("strength", strength, owner="BSS", minimum=0)
-        self.smallest = check_positive_int("smallest", smallest, owner="BSS")
-
-    def begin(self, tuning: Tuning) -> None:
-        """It needs to know nothing."""
-
-    def value(self, features: Tensor) -> Tensor:
-        return self.strength * bss(features, self.smallest)
-
-
-def bss(features: Tensor, smallest: int) -> Tensor:
-    """The sum of the k smallest squared singular values of a batch of features.
-
-    They are the eigenvalues of the smaller of the two Gram matrices, whose gradient stays finite
-    where singular values meet. In float32, whatever the batch is in.
-
-    Shape: (B, D) -> ()
-    """
-    with torch.autocast(features.device.type, enabled=False):
-        rows = features.flatten(1).float()
-        gram = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
-        total: Tensor = torch.linalg.eigvalsh(gram)[:smallest].clamp_min(0).sum()
-    return total
 
 
 def squared_distance(weights: Sequence[Tensor], start: Sequence[Tensor]) -> Tensor:
