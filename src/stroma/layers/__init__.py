@@ -15,8 +15,8 @@ from stroma.layers.augmentation import (
     RandomTranslation,
     RandomZoom,
 )
-from stroma.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from stroma.layers.categories import CategoryEncoding, Discretization
+from stroma.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from stroma.layers.convnext import ConvNeXtBlock
 from stroma.layers.convolution import Conv1D, Conv2D, Conv3D
 from stroma.layers.dense import Dense
@@ -44,8 +44,8 @@ from stroma.layers.global_pooling import (
     GlobalMaxPooling3D,
 )
 from stroma.layers.hashing import HashedCrossing, Hashing
-from stroma.layers.lookup import IntegerLookup, StringLookup
 from stroma.layers.lambdas import Lambda
+from stroma.layers.lookup import IntegerLookup, StringLookup
 from stroma.layers.masking import Identity, Masking
 from stroma.layers.merging import (
     Add,
