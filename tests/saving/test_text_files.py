@@ -12,7 +12,7 @@ import torch
 
 from oracle import keras
 from stroma import layers, models
-from stroma.core.errors import FileFormatError
+from stroma.core.errors import FileFormatError, GraphError
 
 LAYERS = Path(__file__).parents[1] / "layers"
 REFERENCE = json.loads((LAYERS / "text_reference.json").read_text())["model"]
@@ -101,6 +101,11 @@ def test_vocabularies_come_back(reader, tmp_path):
         "assets/layers/text_vectorization/_lookup_layer/vocabulary.txt",
         "assets/labels/vocabulary.txt",
     }
+
+
+def test_safetensors_would_lose_a_vocabulary(reader, tmp_path):
+    with pytest.raises(GraphError, match="keeps more than weights"):
+        reader.save(tmp_path / "reader.safetensors")
 
 
 def test_a_vocabulary_given_in_code_stands_in_the_settings(tmp_path):

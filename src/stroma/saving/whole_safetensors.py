@@ -18,6 +18,7 @@ from stroma.core.errors import FileFormatError, GraphError
 from stroma.core.weight import values_come_later
 from stroma.network.network import Network
 from stroma.saving import archive
+from stroma.saving.assets import assets_of
 from stroma.saving.rebuild import Rebuilder
 from stroma.saving.safetensors import MAX_HEADER_BYTES, read_metadata, read_safetensors
 from stroma.saving.weights import load_into
@@ -27,6 +28,13 @@ ENDING, _KEY = ".safetensors", "stroma"
 
 def write(path: Path, model: Network, described: dict[str, Any], extra: dict[str, Any]) -> Path:
     """Write a network that `described` describes."""
+    if kept := assets_of(model):
+        raise GraphError(
+            f"the network keeps more than weights: {', '.join(kept)}",
+            where=str(path),
+            why="a .safetensors file holds tensors alone, and the vocabulary would be lost",
+            fix="save it as .keras",
+        )
     text = json.dumps({"model": described, "extra": extra})
     if len(text) > MAX_HEADER_BYTES // 2:
         raise GraphError(
