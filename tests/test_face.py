@@ -65,7 +65,6 @@ DIFFERENT = {
             "InceptionV3",
         )
     },
-    "models.clone_model": "layers are swapped by transforms of their own rooms: STYLE 8",
     "losses.categorical_generalized_cross_entropy": "q has the default of Keras' own class",
 }
 ROOMS = {

@@ -8,11 +8,12 @@ from stroma.core.custom_objects import (
     get_registered_object,
     register_keras_serializable,
 )
+from stroma.saving.cloning import clone_model
 from stroma.saving.describe import has_graph_config, network_config
 from stroma.saving.keras_format import load_architecture, load_model, read_extra, save_model
 from stroma.saving.objects import deserialize_keras_object, serialize_keras_object
 from stroma.saving.rebuild import Rebuilder
-from stroma.saving.savable import Savable, clone_model, model_from_json
+from stroma.saving.savable import Savable, model_from_json
 from stroma.saving.vocabulary import networks_registry
 from stroma.saving.weight_files import load_weights, save_weights
 

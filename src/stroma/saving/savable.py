@@ -11,14 +11,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
-from stroma.core.custom_objects import get_registered_name, in_scope
+from stroma.core.custom_objects import in_scope
 from stroma.core.errors import ArgumentError
 from stroma.network.network import Network
 from stroma.saving import archive, keras_format, weight_files
 from stroma.saving.describe import describe_layer, has_graph_config, network_config
 from stroma.saving.rebuild import Rebuilder
 from stroma.saving.training_state import compile_arguments, compile_config
-from stroma.saving.vocabulary import describe
 
 
 class Savable(Network):
@@ -153,15 +152,3 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         why="only a network can be trained and saved by itself",
         fix="give what model.to_json() wrote",
     )
-
-
-def clone_model(model: Network) -> Network:
-    """A new model of the same structure and names, its weights at new initial values.
-
-    Args:
-        model: The model; own classes in it need no registration.
-    """
-    own = {get_registered_name(type(layer)): type(layer) for layer in model.modules()}
-    clone = Rebuilder(own, where="clone_model").layer(copy.deepcopy(describe(model)), type(model))
-    assert isinstance(clone, Network)
-    return clone
