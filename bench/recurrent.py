@@ -148,7 +148,8 @@ def with_fit(options: argparse.Namespace) -> Callable[[np.ndarray, np.ndarray], 
     masking = [keras.layers.Masking()] if options.masked else []
     recurrent = getattr(keras.layers, options.cells)(UNITS)
     model = keras.models.Sequential([*entry, *masking, recurrent, keras.layers.Dense(1)])
-    model.compile(optimizer="sgd", loss="mse")
+    own = {"precision": "float32"} if options.worker == "stroma" else {}
+    model.compile(optimizer="sgd", loss="mse", **own)
     return lambda x, y: model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
 
 

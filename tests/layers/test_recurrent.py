@@ -16,6 +16,7 @@ from stroma.functional import recurrent as functional
 from stroma.layers.cell import Kept
 from stroma.layers.recurrent import RNN
 from stroma.network.design import design
+from stroma.training.precision import BF16_PAYS_FROM, choose_precision, macs_of_one
 
 MASKS = torch.tensor(
     [
@@ -477,3 +478,14 @@ def test_errors_say_what_to_type():
         layers.ConvLSTM1D(3, 2, strides=2, dilation_rate=2)
     with pytest.raises(ArgumentError, match="implementation"):
         layers.GRU(3, implementation=3)
+
+
+def test_automatic_precision_leaves_recurrent_layers_in_float32(monkeypatch):
+    monkeypatch.setattr("stroma.training.precision._has_bf16", lambda device: True)
+    model = models.Sequential([layers.Input((200, 64)), layers.GRU(512)])
+    x, cpu = torch.zeros(1, 200, 64), torch.device("cpu")
+    assert macs_of_one(model, x) > BF16_PAYS_FROM  # else another rule would answer
+    choice = choose_precision("auto", model, x, cpu)
+    assert choice.dtype is None
+    assert "recurrent" in choice.reason
+    assert choose_precision("bfloat16", model, x, cpu).dtype is torch.bfloat16

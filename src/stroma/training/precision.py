@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stroma.core.checks import check_choice
 from stroma.core.dtypes import dtype_name
 from stroma.core.layer import Layer
+from stroma.layers.recurrent import RNN
 
 # Below this many multiply-accumulates a sample, casting costs what the faster kernels save.
 BF16_PAYS_FROM = 5_000_000
@@ -49,6 +50,8 @@ def choose_precision(wanted: str, module: nn.Module, x: Any, device: torch.devic
     macs = macs_of_one(module, x)
     if macs < BF16_PAYS_FROM:
         return Precision(None, f"{macs:,} multiply-accumulates a sample are too few to gain")
+    if device.type == "cpu" and _has_recurrence(module):
+        return Precision(None, "recurrent layers are slow in bfloat16 on a CPU")
     if _has_grouped_convolution(module) and device.type == "cpu":
         return Precision(None, "grouped convolutions are slow in bfloat16 on this CPU")
     return Precision(torch.bfloat16, f"{macs:,} multiply-accumulates a sample gain from bfloat16")
@@ -70,6 +73,10 @@ def macs_of_one(module: nn.Module, x: Any) -> int:
 
 def _layers(module: nn.Module) -> list[Layer]:
     return [layer for layer in module.modules() if isinstance(layer, Layer)]
+
+
+def _has_recurrence(module: nn.Module) -> bool:
+    return any(isinstance(layer, (RNN, nn.RNNBase, nn.RNNCellBase)) for layer in module.modules())
 
 
 def _has_grouped_convolution(module: nn.Module) -> bool:
