@@ -22,7 +22,6 @@ import torch
 from cifar import TARGETS, WEIGHTS, cifar10, half, pretrained, subset
 from common import SHARED, arguments, report
 from scipy.stats import kendalltau
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from stroma import zoo
 from stroma.core.seeds import set_random_seed
@@ -32,6 +31,7 @@ from stroma.transfer import (
     RidgeHead,
     feature_extractor,
     features,
+    h_score,
     log_maximum_evidence,
 )
 
@@ -146,7 +146,7 @@ def ordered(found: dict[str, Samples], options: Any) -> list[dict[str, Any]]:
         "leave-one-out": lambda x, y: RidgeHead().fit(x, y, classes).best.accuracy,
         "LogME": lambda x, y: log_maximum_evidence(x, y, classes),
         "H-score, shrunk": lambda x, y: h_score(x, y, classes),
-        "H-score, original": lambda x, y: h_score(x, y, classes, shrunk=False),
+        "H-score, original": lambda x, y: h_score(x, y, classes, shrinkage=0),
     }
     rows = []
     for count in (100, 300, 1000):
@@ -162,24 +162,6 @@ def ordered(found: dict[str, Samples], options: Any) -> list[dict[str, Any]]:
         rows.append(row)
         print(row, file=sys.stderr)
     return rows
-
-
-def h_score(x: np.ndarray, y: np.ndarray, classes: int, *, shrunk: bool = True) -> float:
-    """tr(Σ⁻¹ Σ_between); Σ shrunk by Ledoit and Wolf's share a, the score then (1 - a) times that.
-
-    Reference: Bao et al. 2019, "An information-theoretic approach to transferability"; shrunk:
-        Ibrahim et al. 2021, "Newer is not always better", eq. 5.
-    """
-    centred = x.astype(np.float64) - x.mean(0)
-    share = ledoit_wolf_shrinkage(centred, assume_centered=True) if shrunk else 0.0
-    covariance = centred.T @ centred / len(x)
-    size = len(covariance)
-    shrunken = (1 - share) * covariance + share * np.trace(covariance) / size * np.eye(size)
-    members = np.eye(classes)[y]
-    counts = members.sum(0)
-    means = members.T @ centred / np.maximum(counts, 1)[:, None]
-    solved = np.linalg.pinv(shrunken, size * np.finfo(float).eps, hermitian=True) @ means.T
-    return float((1 - share) * ((means.T * solved).sum(0) @ counts) / len(x))
 
 
 def parse() -> Any:

@@ -60,9 +60,9 @@ def test_scores_are_exact_leave_one_out(data, ranking) -> None:
     assert all(row.seconds > 0 for row in ranking.rows)
 
 
-def test_the_score_beside_it_agrees_on_easy_cases(ranking) -> None:
+def test_the_scores_beside_it_agree_on_easy_cases(ranking) -> None:
     large, _, blind = ranking.rows
-    assert large.log_evidence > blind.log_evidence
+    assert large.log_evidence > blind.log_evidence and large.h_score > blind.h_score
 
 
 def test_the_best_is_far_ahead_of_a_blind_one(ranking) -> None:
@@ -111,7 +111,7 @@ def test_the_front_is_what_nothing_dominates(rows) -> None:
 def scored(name: str, right: int, seconds: float, megabytes: float = 1.0):
     row = BaseScore(
         name=name, score=right / 1000, low=0.0, high=1.0, seconds=seconds,
-        bytes=int(1e6 * megabytes), parameters=1, features=1, log_evidence=0.0,
+        bytes=int(1e6 * megabytes), parameters=1, features=1, log_evidence=0.0, h_score=0.0,
         score_per_second=(right / 1000 - 0.1) / seconds,
     )  # fmt: skip
     return row, np.arange(1000) < right

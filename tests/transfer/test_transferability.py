@@ -1,4 +1,4 @@
-"""LogME against its definition, computed the long way."""
+"""LogME and the H-score against their definitions, computed the long way."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
+from sklearn.covariance import LedoitWolf
 
-from stroma.core.errors import DataError
-from stroma.transfer import log_maximum_evidence
+from stroma.core.errors import ArgumentError, DataError
+from stroma.transfer import h_score, log_maximum_evidence
 from stroma.transfer.transferability import _log_evidence
 
 
@@ -62,18 +63,49 @@ def test_logme_does_not_see_rotations_or_the_order(seed: int) -> None:
     assert log_maximum_evidence((x @ turn)[order], y[order], 2) == pytest.approx(found, rel=1e-6)
 
 
-def test_it_rises_with_what_the_features_tell() -> None:
+def test_both_rise_with_what_the_features_tell() -> None:
     weak, strong = (samples(200, 10, 4, signal) for signal in (0.2, 2.0))
     assert log_maximum_evidence(*weak, 4) < log_maximum_evidence(*strong, 4)
+    assert h_score(*weak, 4) < h_score(*strong, 4) < 3
 
 
-def test_perfect_features_give_a_finite_score() -> None:
+def test_h_score_without_shrinkage_is_bao_et_als() -> None:
+    x, y = samples(60, 5, 3)
+    means = np.array([x[y == k].mean(0) for k in range(3)])[y]
+    between = np.cov(means, rowvar=False, bias=True)
+    expected = np.trace(np.linalg.inv(np.cov(x, rowvar=False, bias=True)) @ between)
+    assert h_score(x, y, 3, shrinkage=0) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("count", "size"), [(60, 5), (20, 40)])
+def test_h_score_with_ledoit_and_wolfs_shrinkage(count: int, size: int) -> None:
+    x, y = samples(count, size, 3)
+    wolf = LedoitWolf().fit(x)
+    means = np.array([x[y == k].mean(0) for k in range(3)])[y]
+    between = np.cov(means, rowvar=False, bias=True)
+    expected = np.trace(np.linalg.inv(wolf.covariance_) @ ((1 - wolf.shrinkage_) * between))
+    assert h_score(x, y, 3) == pytest.approx(expected, rel=1e-9)
+
+
+def test_h_score_of_singular_features() -> None:
+    """A column twice is no news, and more features than samples separate anything."""
+    x, y = samples(60, 5, 3)
+    twice = h_score(np.hstack([x, x[:, :1]]), y, 3, shrinkage=0)
+    assert twice == pytest.approx(h_score(x, y, 3, shrinkage=0), rel=1e-6)
+    x, y = samples(20, 40, 3, signal=0.0)
+    assert h_score(x, y, 3, shrinkage=0) == pytest.approx(2.0)
+    assert h_score(x, y, 3) < 1.5
+
+
+def test_perfect_features_give_finite_scores() -> None:
     y = np.arange(30) % 3
     x = np.eye(3)[y]
-    assert np.isfinite(log_maximum_evidence(x, y, 3))
+    assert np.isfinite(log_maximum_evidence(x, y, 3)) and h_score(x, y, 3, shrinkage=0) <= 2 + 1e-9
 
 
 def test_wrong_samples() -> None:
     x, y = samples(20, 4, 2)
     with pytest.raises(DataError, match="do not fit together"):
         log_maximum_evidence(x, y[:-1], 2)
+    with pytest.raises(ArgumentError, match="shrinkage"):
+        h_score(x, y, 2, shrinkage=1.5)

@@ -40,8 +40,8 @@ def rank_command(
 
     Each base looks at the training photos once, frozen. The table says how often a linear head on
     its features is right about photos that it has not seen, how long a photo takes on this
-    machine, and how large the weights are. LogME stands beside it for those who know it; it
-    decides nothing.
+    machine, and how large the weights are. LogME and the H-score stand beside it for those who
+    know them; they decide nothing.
     """
     data = read_photos(session, path, size=size, seed=seed)
     if data.shape[2] != 3:

@@ -8,7 +8,7 @@ from stroma.core.plain import Record
 from stroma.core.records_transfer import Lead
 from stroma.core.text import table, wrap
 
-_HEADERS = ("base", "score", "95 % interval", "ms/photo", "MB", "LogME", "")
+_HEADERS = ("base", "score", "95 % interval", "ms/photo", "MB", "LogME", "H-score", "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +22,8 @@ class BaseScore(Record):
         low, high: Its 95 % confidence interval.
         seconds: One photo through the base, on this machine.
         bytes: Of its weights in float32; `parameters` their number, `features` the length D.
-        log_evidence: LogME, nats a photo. Beside the score: it decides nothing.
+        log_evidence: LogME, nats a photo. h_score: Shrunk H-score. Beside the score: they decide
+            nothing.
         score_per_second: (score - what guessing gives) / seconds.
         lead: Of the best base over this one, on the same photos; None for the best.
         on_front: No other base is as good, as fast and as small, and better in one of the three.
@@ -40,6 +41,7 @@ class BaseScore(Record):
     parameters: int
     features: int
     log_evidence: float
+    h_score: float
     score_per_second: float
     lead: Lead | None = None
     on_front: bool = False
@@ -81,14 +83,14 @@ class Ranking(Record):
             [
                 row.name, f"{row.score:.1%}", f"{100 * row.low:.1f} to {100 * row.high:.1f}",
                 f"{1000 * row.seconds:.2f}", f"{row.bytes / 1e6:.1f}", f"{row.log_evidence:.3f}",
-                _notes(row),
+                f"{row.h_score:.2f}", _notes(row),
             ]
             for row in self.rows
         ]  # fmt: skip
 
     def lines(self, width: int = 120) -> list[str]:
         """The table and what follows from it, in lines of `width`."""
-        rows = table(_HEADERS, self.cells(), width, right=range(1, 6))
+        rows = table(_HEADERS, self.cells(), width, right=range(1, 7))
         return [*rows, "", *wrap(self.why, width)]
 
     def __str__(self) -> str:

@@ -47,7 +47,7 @@ from stroma.transfer.ladder import Rung, Transferred, transfer
 from stroma.transfer.moments import Moments
 from stroma.transfer.penalties import L2SP
 from stroma.transfer.rank import BaseScore, Ranking, pareto_front, rank
-from stroma.transfer.transferability import log_maximum_evidence
+from stroma.transfer.transferability import h_score, log_maximum_evidence
 from stroma.transfer.unlike import Unlike, UnlikeRow, below_head, output_layer
 
 __all__ = [
@@ -63,7 +63,7 @@ __all__ = [
     "reliability", "ReliabilityRow", "refuse_below", "RefusalRow",
     "Unlike", "UnlikeRow", "below_head", "output_layer",
     "load_base", "provenance",
-    "rank", "Ranking", "BaseScore", "pareto_front", "log_maximum_evidence",
+    "rank", "Ranking", "BaseScore", "pareto_front", "log_maximum_evidence", "h_score",
     "Moments", "PixelBaselines",
 ]  # fmt: skip
 

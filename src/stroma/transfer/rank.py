@@ -32,7 +32,7 @@ from stroma.transfer.heads.ridge import RidgeHead
 from stroma.transfer.heads.scoring import TARGETS, Target, difference, estimate
 from stroma.transfer.inputs import as_base, as_part, check_pictures
 from stroma.transfer.rounding import feature_precision
-from stroma.transfer.transferability import log_maximum_evidence
+from stroma.transfer.transferability import h_score, log_maximum_evidence
 
 Base = nn.Module | str | PathLike[str]
 
@@ -60,9 +60,9 @@ def rank(
 
     The score is that of a ridge head on the base's features, each photo predicted by the head
     fitted on all others (exact leave-one-out): what a frozen base is for. Beside it stand the
-    median time a photo takes on this machine, the size of the weights, and LogME, which
-    decides nothing: as a predictor of a fine-tuned network it is no better than ImageNet accuracy.
-    The Pareto front is what no other base beats in score, time and size at once.
+    median time a photo takes on this machine, the size of the weights, and LogME and the H-score,
+    which decide nothing: as predictors of a fine-tuned network they are no better than ImageNet
+    accuracy. The Pareto front is what no other base beats in score, time and size at once.
 
     The base that is `chosen`: among those whose errors are at most 1.5 times the fewest, or that
     cannot be told from the best (the paired 95 % interval of the difference holds 0), the one with
@@ -93,7 +93,7 @@ def rank(
         (['large', 'small'], 500)
 
     Reference: leave-one-out: Allen 1974; the paired interval: Agresti & Min 2005; LogME: You et al.
-        2021.
+        2021; H-score: Bao et al. 2019, Ibrahim et al. 2021.
     """
     check_choice("target", target, TARGETS, owner="rank")
     part = data.train if isinstance(data, ImageData) else as_part(data, owner="rank")
@@ -219,6 +219,7 @@ def _score(
         name=name, score=figure.value, low=figure.low, high=figure.high, seconds=seconds,
         bytes=0, parameters=0, features=found.shape[1],
         log_evidence=log_maximum_evidence(found, labels, classes),
+        h_score=h_score(found, labels, classes),
         score_per_second=(figure.value - guessing) / seconds,
     )  # fmt: skip
     return row, right
