@@ -259,3 +259,33 @@ def test_a_compiled_step_has_the_mask_of_its_outputs():
     y = forward(model, X, settings, training=True)
     assert torch.equal(y._keras_mask, (X != 0).any(-1))
     close(y, model(X), 1e-6)
+
+
+@pytest.mark.parametrize("direction", ["one", "both"])
+def test_words_with_padding_in_memory_in_files_and_in_training(direction, tmp_path):
+    def build(room, room_models):
+        around = room.Bidirectional if direction == "both" else lambda layer: layer
+        return room_models.Sequential(
+            [
+                room.Input((None,), dtype="int32"),
+                room.Embedding(9, 4, mask_zero=True),
+                around(room.LSTM(3, return_sequences=True)),
+                room.Dropout(0.0),
+                around(room.GRU(3)),
+                room.Dense(1, activation="sigmoid"),
+            ]
+        )
+
+    ours, theirs = both(build)
+    words = np.array([[3, 5, 0, 0], [1, 2, 8, 4], [0, 7, 0, 6], [0, 0, 0, 0]])
+    close(ours(torch.tensor(words)), theirs(torch.tensor(words)), 1e-5)
+    theirs.save(str(tmp_path / "theirs.keras"))
+    again = models.load_model(tmp_path / "theirs.keras")
+    close(again(torch.tensor(words)), ours(torch.tensor(words)), 1e-6)
+    labels = np.array([[1.0], [0.0], [1.0], [0.0]])
+    losses = []
+    for model in (ours, theirs):
+        model.compile(optimizer="rmsprop", loss="binary_crossentropy")
+        settings = {"batch_size": 2, "epochs": 5, "shuffle": False, "verbose": 0}
+        losses.append(model.fit(words, labels, **settings).history["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
