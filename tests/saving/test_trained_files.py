@@ -88,6 +88,47 @@ def test_loss_weights_as_lists_and_figures_by_output() -> None:
         np.testing.assert_allclose(found[0][key], values, rtol=1e-4)
 
 
+# Keras on torch computes ScheduleFreeAdamW from a state that it has just overwritten
+NO_ORACLE = ("Optimizer", "ScheduleFreeAdamW")
+ALL = sorted(
+    name for name in vars(keras.optimizers)
+    if hasattr(optimizers, name) and isinstance(getattr(optimizers, name), type)
+    and issubclass(getattr(optimizers, name), optimizers.Optimizer) and name not in NO_ORACLE
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{}, {"use_ema": True, "weight_decay": 0.01, "clipnorm": 1.0}])
+@pytest.mark.parametrize("name", ALL)
+def test_every_optimizer_goes_on_in_the_other_library(
+    name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    for first, second in ((OURS, keras), (keras, OURS)):
+        x = first.Input((5,))
+        y = first.layers.Dense(6, activation="tanh")(x)
+        model = first.Model(x, first.layers.Dense(1)(y))
+        draw = np.random.default_rng(2)
+        model.set_weights([draw.normal(size=w.shape) * 0.3 for w in model.get_weights()])
+        model.compile(getattr(first.optimizers, name)(learning_rate=0.01, **options), "mse")
+        steps(model, 3, X, Y)
+        model.save(tmp_path / "model.keras")
+        other = second.models.load_model(tmp_path / "model.keras")
+        assert int(other.optimizer.iterations) == 3
+        np.testing.assert_allclose(steps(other, 5, X, Y), steps(model, 5, X, Y), rtol=1e-4)
+
+
+def test_the_planted_mistake_is_caught(tmp_path: Path) -> None:
+    """A file without what the optimizer knows gives other losses."""
+    x = layers.Input((5,))
+    model = models.Model(x, layers.Dense(1)(layers.Dense(6, activation="tanh")(x)))
+    model.compile(optimizers.Adam(learning_rate=0.01), "mse")
+    steps(model, 3, X, Y)
+    model.save(tmp_path / "model.keras", include_optimizer=False)
+    other = models.load_model(tmp_path / "model.keras")
+    other.compile(optimizers.Adam(learning_rate=0.01), "mse")
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(steps(other, 5, X, Y), steps(model, 5, X, Y), rtol=1e-4)
+
+
 # Models with metrics and optimizers of their own
 
 
