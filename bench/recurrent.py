@@ -75,6 +75,8 @@ def race(
         for worker in workers.values():
             assert worker.stdin is not None
             worker.stdin.close()
+    if "stroma" not in seconds:
+        raise SystemExit("stroma could not start: see above")
     return seconds, ", ".join(who for who in contestants if who not in seconds)
 
 

@@ -23,6 +23,7 @@ QUICK = (
     ("resnet50_train.py",),
     ("parity_weights.py",),
     ("train.py", "digits"),
+    ("recurrent.py",),
 )
 LONG = (
     ("precision_gain.py",),
