@@ -9,28 +9,49 @@ Shape: (*) -> (*)
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Concatenate, ParamSpec, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stroma.core.config import serialise
+from stroma.core.dtypes import floatx, to_dtype
 from stroma.core.registry import Registry, registries, resolve
 
 Activation: TypeAlias = Callable[..., Tensor]
 
 registry: Registry[Activation] = Registry("activation", "keras.activations")
+P = ParamSpec("P")
+Formula: TypeAlias = Callable[Concatenate[Any, P], Tensor]
 
 
-@registry.register("linear")
+def _activation(*names: str) -> Callable[[Formula[P]], Formula[P]]:
+    """Register a formula; what is no tensor, symbolic or not, becomes one first."""
+
+    def enter(formula: Formula[P]) -> Formula[P]:
+        @functools.wraps(formula)
+        def activation(x: Any, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+            if isinstance(x, (list, tuple, float, int, np.ndarray, np.generic)):
+                x = torch.as_tensor(x)
+                x = x.to(to_dtype(floatx())) if x.dtype == torch.float64 else x
+            return formula(x, *args, **kwargs)
+
+        return registry.register(*names)(activation)  # type: ignore[return-value]  # x= is fine too
+
+    return enter
+
+
+@_activation("linear")
 def linear(x: Tensor) -> Tensor:
     """The identity: x."""
     return x
 
 
-@registry.register("relu")
+@_activation("relu")
 def relu(
     x: Tensor,
     negative_slope: float = 0.0,
@@ -61,37 +82,37 @@ def relu(
     return positive - negative_slope * F.relu(-x + threshold)
 
 
-@registry.register("relu6")
+@_activation("relu6")
 def relu6(x: Tensor) -> Tensor:
     """Rectifier capped at six: min(max(x, 0), 6)."""
     return F.relu6(x)
 
 
-@registry.register("leaky_relu")
+@_activation("leaky_relu")
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
     """x above zero, negative_slope * x below (the *layer* LeakyReLU has slope 0.3)."""
     return F.leaky_relu(x, negative_slope)
 
 
-@registry.register("elu")
+@_activation("elu")
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x above zero, alpha * (exp(x) - 1) below. Reference: Clevert et al. 2016, eq. 15."""
     return F.elu(x, alpha)
 
 
-@registry.register("celu")
+@_activation("celu")
 def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x above zero, alpha * (exp(x / alpha) - 1) below. Reference: Barron 2017, eq. 2."""
     return F.celu(x, alpha)
 
 
-@registry.register("selu")
+@_activation("selu")
 def selu(x: Tensor) -> Tensor:
     """Scaled ELU whose fixed point is mean 0, variance 1. Reference: Klambauer et al. 2017."""
     return F.selu(x)
 
 
-@registry.register("gelu")
+@_activation("gelu")
 def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     """x * P(N(0, 1) <= x), exact, or by tanh if `approximate`.
 
@@ -104,7 +125,7 @@ def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     return F.gelu(x, approximate="tanh" if approximate else "none")
 
 
-@registry.register("glu")
+@_activation("glu")
 def glu(x: Tensor, axis: int = -1) -> Tensor:
     """a * sigmoid(b), where a and b are the halves of x along `axis`: that axis gets half as long.
 
@@ -113,116 +134,116 @@ def glu(x: Tensor, axis: int = -1) -> Tensor:
     return F.glu(x, dim=axis)
 
 
-@registry.register("silu", "swish")
+@_activation("silu", "swish")
 def silu(x: Tensor) -> Tensor:
     """x * sigmoid(x). Reference: Elfwing et al. 2017; Ramachandran et al. 2017 (as swish)."""
     return F.silu(x)
 
 
-@registry.register("mish")
+@_activation("mish")
 def mish(x: Tensor) -> Tensor:
     """x * tanh(softplus(x)). Reference: Misra 2019."""
     return F.mish(x)
 
 
-@registry.register("softplus")
+@_activation("softplus")
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)), linear above 20 where the two are equal in float32."""
     return F.softplus(x)
 
 
-@registry.register("squareplus")
+@_activation("squareplus")
 def squareplus(x: Tensor, b: float = 4) -> Tensor:
     """(x + sqrt(x^2 + b)) / 2: softplus without exponentials. Reference: Barron 2021."""
     return (x + torch.sqrt(x * x + b)) / 2
 
 
-@registry.register("softsign")
+@_activation("softsign")
 def softsign(x: Tensor) -> Tensor:
     """x / (1 + |x|)."""
     return F.softsign(x)
 
 
-@registry.register("sigmoid")
+@_activation("sigmoid")
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x))."""
     return torch.sigmoid(x)
 
 
-@registry.register("log_sigmoid")
+@_activation("log_sigmoid")
 def log_sigmoid(x: Tensor) -> Tensor:
     """log(sigmoid(x)), without overflow."""
     return F.logsigmoid(x)
 
 
-@registry.register("hard_sigmoid")
+@_activation("hard_sigmoid")
 def hard_sigmoid(x: Tensor) -> Tensor:
     """min(max(x + 3, 0), 6) / 6: a sigmoid of three straight lines."""
     return F.hardsigmoid(x)
 
 
-@registry.register("hard_silu", "hard_swish")
+@_activation("hard_silu", "hard_swish")
 def hard_silu(x: Tensor) -> Tensor:
     """x * hard_sigmoid(x). Reference: Howard et al. 2019, sec. 5.2."""
     return F.hardswish(x)
 
 
-@registry.register("sparse_sigmoid")
+@_activation("sparse_sigmoid")
 def sparse_sigmoid(x: Tensor) -> Tensor:
     """(x + 1) / 2, held within [0, 1]: two-class sparsemax. Reference: Blondel et al. 2019."""
     return torch.clamp(0.5 * (x + 1), 0.0, 1.0)
 
 
-@registry.register("sparse_plus")
+@_activation("sparse_plus")
 def sparse_plus(x: Tensor) -> Tensor:
     """The integral of sparse_sigmoid: 0 below -1, (x + 1)^2 / 4 up to 1, x above."""
     parabola = 0.25 * (x + 1) ** 2
     return torch.where(x <= -1, torch.zeros_like(x), torch.where(x < 1, parabola, x))
 
 
-@registry.register("tanh")
+@_activation("tanh")
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return torch.tanh(x)
 
 
-@registry.register("hard_tanh")
+@_activation("hard_tanh")
 def hard_tanh(x: Tensor) -> Tensor:
     """x held within [-1, 1]."""
     return F.hardtanh(x)
 
 
-@registry.register("tanh_shrink")
+@_activation("tanh_shrink")
 def tanh_shrink(x: Tensor) -> Tensor:
     """x - tanh(x)."""
     return F.tanhshrink(x)
 
 
-@registry.register("hard_shrink")
+@_activation("hard_shrink")
 def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
     """x where |x| > threshold, else 0."""
     return F.hardshrink(x, threshold)
 
 
-@registry.register("soft_shrink")
+@_activation("soft_shrink")
 def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
     """x moved towards 0 by `threshold`, and 0 within it."""
     return F.softshrink(x, threshold)
 
 
-@registry.register("threshold")
+@_activation("threshold")
 def threshold(x: Tensor, threshold: float, default_value: float) -> Tensor:
     """x where x > threshold, else default_value."""
     return F.threshold(x, threshold, default_value)
 
 
-@registry.register("exponential")
+@_activation("exponential")
 def exponential(x: Tensor) -> Tensor:
     """exp(x)."""
     return torch.exp(x)
 
 
-@registry.register("softmax")
+@_activation("softmax")
 def softmax(x: Tensor, axis: int | None = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along `axis` (None: over all of x), without overflow.
 
@@ -236,7 +257,7 @@ def softmax(x: Tensor, axis: int | None = -1) -> Tensor:
     return F.softmax(x, dim=axis)
 
 
-@registry.register("log_softmax")
+@_activation("log_softmax")
 def log_softmax(x: Tensor, axis: int | None = -1) -> Tensor:
     """log(softmax(x)) along `axis` (None: over all of x), without overflow."""
     if axis is None:
@@ -244,7 +265,7 @@ def log_softmax(x: Tensor, axis: int | None = -1) -> Tensor:
     return F.log_softmax(x, dim=axis)
 
 
-@registry.register("sparsemax")
+@_activation("sparsemax")
 def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     """The point of the probability simplex nearest to x: max(x - tau, 0), sums to 1, often sparse.
 

@@ -22,6 +22,11 @@ def cast_inputs(args: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
     return args
 
 
+def floating(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Whole numbers in `dtype`, for what is computed with weights or means; floats as they are."""
+    return x if x.is_floating_point() else x.to(dtype)
+
+
 def call_mixed(
     call: Callable[..., Any], policy: DTypePolicy, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stroma import activations, constraints, initializers, regularizers
 from stroma.core.axes import Shape, shape_text
+from stroma.core.casting import floating
 from stroma.core.checks import check_positive_int
 from stroma.core.errors import ShapeError
 from stroma.core.layer import BaseOptions, Layer
@@ -97,4 +98,5 @@ class Dense(Layer):
         return self.weight.keras_view
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(F.linear(inputs, self.weight, self.bias))  # (B, *, units)
+        x = floating(inputs, self._compute_dtype)
+        return self.activation(F.linear(x, self.weight, self.bias))  # (B, *, units)

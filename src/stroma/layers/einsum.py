@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stroma import activations, constraints, initializers, regularizers
 from stroma.core.axes import Shape, shape_text
+from stroma.core.casting import floating
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer, LayerOptions
 from stroma.initializers.drawn import VarianceScaling
@@ -161,7 +162,8 @@ class EinsumDense(Layer):
         return self.weight
 
     def call(self, inputs: Tensor) -> Tensor:
-        y = torch.einsum(self.equation, inputs, self.weight)
+        x = floating(inputs, self._compute_dtype)
+        y = torch.einsum(self.equation, x, self.weight)
         return self.activation(y if self.bias is None else y + self.bias)
 
 

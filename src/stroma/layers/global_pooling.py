@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from stroma.core.axes import Shape
+from stroma.core.casting import floating
 from stroma.core.checks import check_tuple
 from stroma.core.layer import Layer, LayerOptions
 from stroma.functional.layout import from_channels_first, to_channels_first
 from stroma.functional.pooling import adaptive_average_pool, adaptive_max_pool
 from stroma.layers.arguments import DataFormat, Sizes, check_data_format, check_spatial_rank
 from stroma.layers.registry import register_layer
+
+
+def _mean(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    return torch.mean(floating(x, torch.float32), axes, keepdims)
 
 
 class BaseGlobalPooling(Layer):
@@ -127,7 +132,7 @@ class GlobalAveragePooling1D(BaseGlobalPooling):
     """
 
     rank = 1
-    reduce = staticmethod(torch.mean)
+    reduce = staticmethod(_mean)
 
     def __init__(
         self,
@@ -166,7 +171,7 @@ class GlobalAveragePooling2D(BaseGlobalPooling):
     """
 
     rank = 2
-    reduce = staticmethod(torch.mean)
+    reduce = staticmethod(_mean)
 
 
 @register_layer("GlobalAveragePooling3D", "GlobalAvgPool3D")
@@ -186,7 +191,7 @@ class GlobalAveragePooling3D(BaseGlobalPooling):
     """
 
     rank = 3
-    reduce = staticmethod(torch.mean)
+    reduce = staticmethod(_mean)
 
 
 class BaseAdaptivePooling(Layer):

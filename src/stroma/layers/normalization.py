@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stroma import constraints, initializers, regularizers
 from stroma.core.axes import Shape, shape_text
+from stroma.core.casting import floating
 from stroma.core.checks import check_int, check_number
 from stroma.core.errors import ArgumentError, ShapeError
 from stroma.core.layer import Layer, LayerOptions
@@ -132,7 +133,7 @@ class BatchNormalization(Layer):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
-        x = inputs if inputs.is_floating_point() else inputs.to(self._compute_dtype)
+        x = floating(inputs, self._compute_dtype)
         learning = training and self.trainable
         if learning and (mask is not None or self.synchronized or _one_per_channel(x, self.axis)):
             return self._by_formula(x, mask)
@@ -279,7 +280,7 @@ class LayerNormalization(Layer):
             )
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = inputs if inputs.is_floating_point() else inputs.to(self._compute_dtype)
+        x = floating(inputs, self._compute_dtype)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         axes = sorted(axis % x.dim() for axis in self.axis)
         if axes == list(range(x.dim() - len(axes), x.dim())) and not self.rms_scaling:

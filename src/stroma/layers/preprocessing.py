@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stroma.core.axes import Shape, shape_text
 from stroma.core.batches import Batch
+from stroma.core.casting import floating
 from stroma.core.checks import check_choice, check_int, check_number, check_positive_int
 from stroma.core.errors import ArgumentError, DataError, ShapeError
 from stroma.core.layer import Layer, LayerOptions
@@ -64,7 +65,7 @@ class Rescaling(Layer):
             self.register_buffer(attribute, constant, persistent=False)
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = inputs if inputs.is_floating_point() else inputs.to(self._compute_dtype)
+        x = floating(inputs, self._compute_dtype)
         y: Tensor = x * self._scale + self._offset
         return y.to(x.dtype)
 
@@ -157,7 +158,7 @@ class Normalization(Layer):
         return value.reshape(self._shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = inputs if inputs.is_floating_point() else inputs.to(self._compute_dtype)
+        x = floating(inputs, self._compute_dtype)
         deviation = self.variance.sqrt().clamp(min=_SMALLEST_DEVIATION)
         y = x * deviation + self.mean if self.invert else (x - self.mean) / deviation
         return y.to(x.dtype)

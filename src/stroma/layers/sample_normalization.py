@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stroma import constraints, initializers, regularizers
 from stroma.core.axes import Shape, shape_text
+from stroma.core.casting import floating
 from stroma.core.checks import check_int, check_number, check_positive_int
 from stroma.core.errors import ShapeError
 from stroma.core.layer import Layer, LayerOptions
@@ -106,7 +107,7 @@ class GroupNormalization(Layer):
             )
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = inputs if inputs.is_floating_point() else inputs.to(self._compute_dtype)
+        x = floating(inputs, self._compute_dtype)
         wide = x.to(torch.promote_types(x.dtype, torch.float32)).movedim(self.axis, 1)  # (B, C, *)
         groups = wide.shape[1] if self.groups == -1 else self.groups
         weight: Tensor | None = self.weight
@@ -162,7 +163,7 @@ class RMSNormalization(Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = inputs if inputs.is_floating_point() else inputs.to(self._compute_dtype)
+        x = floating(inputs, self._compute_dtype)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         axes = sorted(axis % x.dim() for axis in self.axis)
         if axes == list(range(x.dim() - len(axes), x.dim())):
@@ -205,7 +206,7 @@ class UnitNormalization(Layer):
         positive_axes(self.axis, input_shape, owner="UnitNormalization")
 
     def call(self, inputs: Tensor) -> Tensor:
-        return unit_length(inputs, self.axis, 1e-12)
+        return unit_length(floating(inputs, self._compute_dtype), self.axis, 1e-12)
 
 
 def _axes(axis: int | Sequence[int], *, owner: str) -> list[int]:
