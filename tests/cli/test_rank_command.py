@@ -60,6 +60,15 @@ def test_as_json(home, capsys):
     assert table["photos"] == 28 and row["weights_file"].endswith("small.keras")
 
 
+def test_a_file_takes_the_place_of_the_name_it_holds(home, capsys):
+    set_random_seed(0)
+    torch.save(zoo.resnet20().state_dict(), home / "resnet20-mine.pth")
+    asked = ["rank", "photos", "--photos", "20", "--bases", "resnet20", "--json"]
+    assert main([*asked, "--weights", "resnet20-mine.pth"]) == 0  # else: fetched, and no connection
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["weights_file"].endswith("resnet20-mine.pth")
+
+
 def test_what_lies_on_the_machine_is_found(home, capsys, monkeypatch):
     set_random_seed(0)
     network = zoo.resnet20()

@@ -11,6 +11,7 @@ from stroma.cli.command import Session, command
 from stroma.cli.reading import read_photos
 from stroma.core.errors import ArgumentError, WeightsError
 from stroma.transfer import load_base, provenance, rank
+from stroma.transfer.bases import architecture_of
 from stroma.zoo.table import TABLE, WeightsEntry
 from stroma.zoo.weights import find_local, torch_cache
 
@@ -51,15 +52,14 @@ def rank_command(
             why="their first layer adds up red, green and blue",
             fix=f"stroma train {path} --weights none",
         )
-    sources: list[str | Path] = [name.strip() for name in bases.split(",") if name.strip()]
-    sources += weights
+    sources = _sources(bases, weights)
     if not sources:
         found = find_local()
         sources = [f.entry.name for f in found if f.entry and f.suits(data.size)]
     if not sources:
         raise _nothing(path, data.size)
     named = {}
-    for source in dict.fromkeys(sources):
+    for source in sources:
         base = load_base(source, input_shape=data.shape)
         named[provenance(base).architecture] = base
     with session.talk.progress(0, "features") as bar:
@@ -79,6 +79,14 @@ def rank_command(
     for line in table.lines(session.out.width):
         session.out.line(line)
     _say_sources(session, [(row.name, row.weights_file, row.licence) for row in table.rows])
+
+
+def _sources(bases: str, files: Sequence[Path]) -> list[str | Path]:
+    """Names and files, each once; a file takes the place of the name that it holds weights of."""
+    names = [name.strip() for name in bases.split(",") if name.strip()]
+    weights = [file for file in files if file.is_file() and file.suffix != ".keras"]
+    held = {architecture_of(file) for file in weights}  # fetched or looked for no more
+    return list(dict.fromkeys([*(name for name in names if name not in held), *files]))
 
 
 def _say_sources(session: Session, rows: Sequence[tuple[str, str, str]]) -> None:

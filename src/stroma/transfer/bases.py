@@ -121,7 +121,8 @@ def architecture_of(path: Path) -> str:
         where=str(path),
         why="no card lies beside it, its name and hash are in no table, its blocks are no ResNet's"
         + (f"; the card says {card.architecture!r}" if card and card.architecture else ""),
-        fix="load_base(path, architecture=...), one of " + ", ".join(sorted(zoo.architectures)),
+        fix="load_base(path, architecture=...), or let the file's name begin with the network's: "
+        + ", ".join(sorted(zoo.architectures)),
     )
 
 
