@@ -144,3 +144,11 @@ def test_check_with_a_base_lists_what_is_suspected(capsys, photos, weights):
     (suspect,) = found["photo_audit"]["suspects"]["suspects"]
     assert suspect["path"].endswith("a-cat.png") and found["class_names"] == ["cat", "dog"]
     assert sorted(photos.rglob("*")) == before
+
+
+@pytest.mark.parametrize("option, word", [("--head", "rigde"), ("--layer", "conv1x")])
+def test_a_typo_is_found_where_it_was_typed(capsys, photos, weights, option, word):
+    assert main(typed(photos, weights, option, word)) == 2
+    assert f"where:  {option} {word}\n" in capsys.readouterr().err
+    assert main(typed(photos, weights, f"{option}={word}")) == 2
+    assert f"where:  {option} {word}\n" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
@@ -31,6 +32,7 @@ _MACHINE = {
 def explain(error: BaseException, arguments: Sequence[str]) -> StromaError | None:
     """The four-part form of an error that the user can mend, else None."""
     if isinstance(error, StromaError):
+        error.where = _as_typed(error, arguments)
         return error
     if isinstance(error, click.ClickException):
         return _explain_usage(error, arguments)
@@ -46,6 +48,20 @@ def explain(error: BaseException, arguments: Sequence[str]) -> StromaError | Non
             fix="a smaller --batch or --size, or close other programs",
         )
     return None
+
+
+def _as_typed(error: StromaError, arguments: Sequence[str]) -> str:
+    """Where it was found: the option typed, not an argument of Python that nobody here typed."""
+    if not re.fullmatch(r"[\w.]+(=|\().*", error.where, re.DOTALL):
+        return error.where
+    words = [part for word in arguments for part in word.split("=", 1 if word[:2] == "--" else 0)]
+    said = error.what.partition(" Did you mean")[0]
+    found = [
+        (said.rfind(repr(value)), shlex.join([option, value]))
+        for option, value in pairwise(words)
+        if option.startswith("--") and repr(value) in said
+    ]
+    return max(found)[1] if found else error.where  # "'resnet20' has no layer 'x'": the last is it
 
 
 def _explain_usage(error: click.ClickException, arguments: Sequence[str]) -> StromaError:
