@@ -104,21 +104,25 @@ def test_the_map_is_that_of_scikit_learn(photos, base, finished):
 
 
 class StopAt(Watch):
-    """Stops the run when a stage begins."""
+    """Stops the run when a stage begins, as Ctrl-C does, or SIGTERM through the command line."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, by):
+        self.name, self.by = name, by
 
     def stage(self, name):
         if name == self.name:
-            raise KeyboardInterrupt
+            raise self.by
 
 
-@pytest.mark.parametrize("stage", ["heads", "understanding"])
-def test_a_stopped_run_goes_on_to_the_same_end(photos, base, finished, tmp_path, stage):
-    with pytest.raises(KeyboardInterrupt):
-        train(options(photos, base, out=tmp_path / "r"), StopAt(stage))
-    assert read_run(tmp_path / "r").status == "interrupted"
+@pytest.mark.parametrize("stage, by, told", [
+    ("heads", KeyboardInterrupt(), "stopped by SIGINT"),
+    ("understanding", SystemExit(143), "stopped by SIGTERM"),
+])  # fmt: skip
+def test_a_stopped_run_goes_on_to_the_same_end(photos, base, finished, tmp_path, stage, by, told):
+    with pytest.raises(type(by)):
+        train(options(photos, base, out=tmp_path / "r"), StopAt(stage, by))
+    stopped = read_run(tmp_path / "r")
+    assert (stopped.status, stopped.error) == ("interrupted", told)
     again = resume(tmp_path / "r")
     assert again.headline == finished.headline and again.confusion == finished.confusion
     assert [rung.name for rung in again.ladder] == ["features + ridge", "head: lda"]

@@ -338,9 +338,11 @@ def _told(folder: RunFolder, run: RunRecord, watch: Watch) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        by = error.by.name if isinstance(error, Interrupted) else type(error).__name__
-        said = f"stopped by {by}" if stopped else "; ".join([by, *str(error).splitlines()[:1]])
+        stopped = isinstance(error, (KeyboardInterrupt, SystemExit))  # the latter by SIGTERM
+        said = "; ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        if stopped:
+            by = "SIGTERM" if isinstance(error, SystemExit) else "SIGINT"
+            said = f"stopped by {error.by.name if isinstance(error, Interrupted) else by}"
         run = dataclasses.replace(
             run, status="interrupted" if stopped else "failed", error=said,
             paths={"report": REPORT_FILE},
