@@ -25,6 +25,13 @@ def test_a_table_fits_the_width_where_words_allow(width):
     assert max(map(len, table(HEADERS, ROWS, width, right=[2]))) <= width
 
 
+def test_a_record_leaves_out_what_is_empty():
+    words = ["a-word-of-twenty-----", "another-of-twenty----"]
+    assert table(["one", "two", "note"], [[*words, ""]], 30) == [
+        "  one  a-word-of-twenty-----", "  two  another-of-twenty----"
+    ]  # fmt: skip
+
+
 def test_a_table_that_cannot_fit_becomes_records():
     lines = table(["name", "value"], [["x" * 30, "y" * 30], ["z", "w"]], 40)
     assert lines == ["  name   " + "x" * 30, "  value  " + "y" * 30, "", "  name   z", "  value  w"]

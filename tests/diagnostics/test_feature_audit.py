@@ -197,7 +197,7 @@ def test_one_is_told_in_the_singular(digits):
     across = [pair for pair in report.duplicates.pairs if pair.across_parts]
     assert len(across) == 1
     assert (
-        report.findings()[0].evidence == "1 pair of nearly the same photo lies in different parts"
+        report.findings()[0].evidence == "1 pair of perhaps the same photo lies in different parts"
     )
 
 

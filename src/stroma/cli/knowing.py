@@ -95,8 +95,8 @@ def suspected(audit: FeatureAudit) -> str:
     across = sum(pair.across_parts for pair in audit.duplicates.pairs)
     told = [
         (len(audit.suspects.suspects), "label looks wrong", "labels look wrong"),
-        (len(audit.duplicates.groups), "group of nearly the same photo",
-         "groups of nearly the same photo"),
+        (len(audit.duplicates.groups), "group of perhaps the same photo",
+         "groups of perhaps the same photo"),
         (across, "pair of them in two parts", "pairs of them in two parts"),
         (len(audit.outliers.found), "photo unlike its class", "photos unlike their class"),
     ]  # fmt: skip
@@ -142,7 +142,7 @@ def _duplicates(console: Console, audit: FeatureAudit) -> None:
     pairs = audit.duplicates.pairs
     if not pairs:
         return
-    console.heading(f"Nearly the same photo: {len(pairs):,} pair{'s' * (len(pairs) != 1)}")
+    console.heading(f"Perhaps the same photo: {len(pairs):,} pair{'s' * (len(pairs) != 1)}")
     rows = []
     for pair in pairs[:_ROWS]:
         odd = [what for what, so in (("two parts", pair.across_parts),

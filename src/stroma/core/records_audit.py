@@ -169,13 +169,14 @@ class FeatureAudit(Record):
         doubtful = [pair for pair in pairs if pair.two_labels]
         odds = f"odds of {self.suspects.odds:g} to 1 against"
         told = (
-            (across, "data leakage", "pair of nearly the same photo lies in different parts",
-             "pairs of nearly the same photo lie in different parts",
-             "the figure on the later part is too good",
+            (across, "data leakage", "pair of perhaps the same photo lies in different parts",
+             "pairs of perhaps the same photo lie in different parts",
+             "if they are the same, the figure on the later part is too good",
              "make the split anew, or keep such photos together with --group"),
-            (doubtful, "label noise", "pair of nearly the same photo has two labels",
-             "pairs of nearly the same photo have two labels",
-             "one of the two labels is wrong", "look at both and correct one"),
+            (doubtful, "label noise", "pair of perhaps the same photo has two labels",
+             "pairs of perhaps the same photo have two labels",
+             "if they are the same, one of the two labels is wrong",
+             "look at both and correct one"),
             (suspects, "label noise", f"label has {odds} it", f"labels have {odds} them "
              f"(about {self.suspects.estimated} of all are wrong, or hard)",
              "wrong labels cost accuracy, and make a right model look wrong",

@@ -136,7 +136,8 @@ def _records(cells: list[list[str]], width: int, indent: int) -> list[str]:
     headers, *rows = cells
     lines: list[str] = []
     for row in rows:
-        lines += [*([""] if lines else []), *facts(list(zip(headers, row)), width, indent=indent)]
+        said = [(header, cell) for header, cell in zip(headers, row) if cell]
+        lines += [*([""] if lines else []), *facts(said, width, indent=indent)]
     return lines or [" " * indent + ", ".join(headers)]
 
 

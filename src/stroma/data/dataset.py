@@ -196,7 +196,7 @@ def _few_test_photos(data: ImageData) -> list[AuditEntry]:
         if data.test_given
         else "the intervals are wide"
         if data.task != "one class"
-        else "stroma train tests every photo once, in folds, where time allows"
+        else "training tests every photo once, in folds, where time allows"
     )
     reason = f"{each} a class, so what is measured by class is rough; {remedy}"
     return [AuditEntry("few_test_photos", first_names(list(few), 3), reason, "test")]
