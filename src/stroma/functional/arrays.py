@@ -182,7 +182,7 @@ def take(x: Tensor, indices: Any, *, axis: int | None = None) -> Tensor:
     axis %= x.dim()
     places = torch.where(places < 0, places + x.shape[axis], places)
     found = torch.index_select(x, axis, places.reshape(-1))
-    return found.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    return found.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
 
 
 def take_along_axis(x: Tensor, indices: Any, *, axis: int | None = None) -> Tensor:

@@ -58,6 +58,42 @@ def dot_product_attention(
     )
 
 
+def headed_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+    *,
+    scale: float | None = None,
+    causal: bool = False,
+    cap: float | None = None,
+) -> Tensor:
+    """`dot_product_attention` with heads behind the places, a bias and a cap on the scores.
+
+    Args:
+        query: (B, T, N, D); key, value: (B, S, N, D).
+        bias: Added to the scores (B, N, T, S).
+        mask: True where a query may see a key.
+        scale: Factor on the scores; 1/sqrt(D) when None.
+        causal: Whether query t sees keys 0 to t only.
+        cap: Scores are cap * tanh(scores / cap).
+    """
+    q, k, v = (x.transpose(1, 2) for x in (query, key, value))
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    if causal:
+        seen = visible(q.shape[-2], k.shape[-2], True, None, q)
+        mask = seen if mask is None else seen & mask.bool()
+    if cap is None:
+        added = bias if mask is None else mask.bool()
+        if bias is not None and mask is not None:
+            added = bias.masked_fill(~mask.bool(), torch.finfo(bias.dtype).min)
+        return F.scaled_dot_product_attention(q, k, v, added, scale=factor).transpose(1, 2)
+    scores = torch.tanh((q * factor) @ k.transpose(-2, -1) / cap) * cap
+    scores = scores if bias is None else scores + bias
+    return (masked_softmax(scores, None if mask is None else mask.bool()) @ v).transpose(1, 2)
+
+
 def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, *, scale: float) -> Tensor:
     """softmax(scale * query keyᵀ): how much each query takes from each key; (*, N, T, S).
 

@@ -148,7 +148,7 @@ def _one_hot_pair(
     return smooth_labels(true, label_smoothing, true.shape[-1]), pred
 
 
-def _probabilities(pred: Tensor, axis: int) -> Tensor:
+def probabilities(pred: Tensor, axis: int) -> Tensor:
     """Made to sum to 1, and kept off 0 and 1 where the logarithm or its slope is infinite."""
     return (pred / pred.sum(axis, keepdim=True)).clamp(EPSILON, 1 - EPSILON)
 
@@ -178,7 +178,7 @@ def categorical_crossentropy(
     true, pred = _one_hot_pair(y_true, y_pred, label_smoothing, "categorical_crossentropy")
     if from_logits:
         return -(true * F.log_softmax(pred, dim=axis)).sum(axis)
-    return -(true * torch.log(_probabilities(pred, axis))).sum(axis)
+    return -(true * torch.log(probabilities(pred, axis))).sum(axis)
 
 
 def sparse_categorical_crossentropy(
@@ -219,7 +219,7 @@ def sparse_categorical_crossentropy(
         )
     valid = None if ignore_class is None else true != ignore_class
     target = true if valid is None else torch.where(valid, true, 0)
-    table = F.log_softmax(scores, -1) if from_logits else _probabilities(scores, -1)
+    table = F.log_softmax(scores, -1) if from_logits else probabilities(scores, -1)
     chosen = table.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     values = -chosen if from_logits else -torch.log(chosen)
     if valid is None:
@@ -323,7 +323,7 @@ def categorical_focal_crossentropy(
     """
     name = "categorical_focal_crossentropy"
     true, pred = _one_hot_pair(y_true, y_pred, label_smoothing, name)
-    p = _probabilities(F.softmax(pred, dim=axis) if from_logits else pred, axis)
+    p = probabilities(F.softmax(pred, dim=axis) if from_logits else pred, axis)
     weight = torch.as_tensor(alpha, dtype=p.dtype, device=p.device) * torch.pow(1 - p, gamma)
     return -(weight * true * torch.log(p)).sum(axis)
 

@@ -6,6 +6,7 @@ Inputs come by position, settings by keyword: a file keeps the two apart.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,11 @@ Axis = int | list[int] | tuple[int, ...] | None
 def _dims(axis: Axis) -> Any:
     """torch's `dim`: an empty tuple means all axes."""
     return () if axis is None else tuple(axis) if isinstance(axis, (list, tuple)) else axis
+
+
+def _every(x: Tensor, axis: Axis) -> Any:
+    """The same for functions to which an empty tuple means no axis."""
+    return tuple(range(x.dim())) if axis is None else _dims(axis)
 
 
 def _floating(x: Tensor) -> Tensor:
@@ -63,11 +69,11 @@ def average(x: Tensor, weights: Tensor | None = None, *, axis: Axis = None) -> T
 
 
 def var(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.var(_floating(x), _dims(axis), keepdim=keepdims, correction=0)
+    return torch.var(_floating(x), _every(x, axis), keepdim=keepdims, correction=0)
 
 
 def std(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.std(_floating(x), _dims(axis), keepdim=keepdims, correction=0)
+    return torch.std(_floating(x), _every(x, axis), keepdim=keepdims, correction=0)
 
 
 def moments(x: Tensor, *, axes: Axis, keepdims: bool = False) -> tuple[Tensor, Tensor]:
@@ -87,17 +93,25 @@ def min_(x: Tensor, *, axis: Axis = None, keepdims: bool = False,
     return y if initial is None else torch.clamp(y, max=initial)
 
 
+def amax(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.amax(x, _dims(axis), keepdim=keepdims)
+
+
+def amin(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.amin(x, _dims(axis), keepdim=keepdims)
+
+
 def ptp(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Largest minus smallest."""
     return max_(x, axis=axis, keepdims=keepdims) - min_(x, axis=axis, keepdims=keepdims)
 
 
 def any_(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.any(x.bool(), _dims(axis), keepdim=keepdims)
+    return torch.any(x.bool(), _every(x, axis), keepdim=keepdims)
 
 
 def all_(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.all(x.bool(), _dims(axis), keepdim=keepdims)
+    return torch.all(x.bool(), _every(x, axis), keepdim=keepdims)
 
 
 def prod(x: Tensor, *, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
@@ -106,27 +120,37 @@ def prod(x: Tensor, *, axis: Axis = None, keepdims: bool = False, dtype: Any = N
 
 
 def logsumexp(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.logsumexp(x, tuple(range(x.dim())) if axis is None else _dims(axis), keepdims)
+    return torch.logsumexp(x, _every(x, axis), keepdims)
 
 
 def count_nonzero(x: Tensor, *, axis: Axis = None) -> Tensor:
     return torch.sum(x != 0, _dims(axis), dtype=torch.int32)
 
 
+def _ordered(x: Tensor) -> Tensor:
+    return x.int() if x.dtype == torch.bool else x  # torch has no order of truth values
+
+
 def argmax(x: Tensor, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    return torch.argmax(x, axis, keepdims)
+    return torch.argmax(_ordered(x), axis, keepdims)
 
 
 def argmin(x: Tensor, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    return torch.argmin(x, axis, keepdims)
+    return torch.argmin(_ordered(x), axis, keepdims)
 
 
 def quantile(x: Tensor, q: Any, *, axis: Axis = None, method: str = "linear",
              keepdims: bool = False) -> Tensor:  # fmt: skip
     """Quantiles `q` in [0, 1]; several come first in the result."""
+    return quantile_by(torch.quantile, x, q, axis, method, keepdims)
+
+
+def quantile_by(find: Callable[..., Tensor], x: Tensor, q: Any, axis: Axis, method: str,
+                keepdims: bool) -> Tensor:  # fmt: skip
+    """The same by one of torch's two functions: of all numbers, or of those that are no NaN."""
     x = _floating(x)
     shares = torch.as_tensor(q, dtype=x.dtype, device=x.device)
-    y = torch.quantile(_merged(x, axis), shares, -1, interpolation=method)
+    y = find(_merged(x, axis), shares, -1, interpolation=method)
     if not shares.dim():
         return _kept(y, x, axis, keepdims)
     return _kept(y.movedim(0, -1), x, axis, keepdims).movedim(-1, 0) if keepdims else y
@@ -181,6 +205,16 @@ def rms_norm(x: Tensor, scale: Tensor | None = None, *, axis: Axis = -1,
     return y if scale is None else y * scale
 
 
+def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, offset: Tensor | None = None,
+               scale: Tensor | None = None, *, axis: int,
+               epsilon: float = 1e-3) -> Tensor:  # fmt: skip
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset, with one of each a channel."""
+    shape = [-1 if d == axis % x.dim() else 1 for d in range(x.dim())]
+    factor = torch.rsqrt(variance + epsilon) * (1 if scale is None else scale)
+    y = (x - mean.reshape(shape)) * factor.reshape(shape)
+    return y if offset is None else y + offset.reshape(shape)
+
+
 def cumsum(x: Tensor, *, axis: int | None = None, dtype: Any = None) -> Tensor:
     x = x.flatten() if axis is None else x
     return torch.cumsum(x, axis or 0, dtype=None if dtype is None else to_dtype(dtype))
@@ -224,11 +258,15 @@ def nan_mean(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def nan_max(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    if not x.is_floating_point():
+        return max_(x, axis=axis, keepdims=keepdims)
     known = torch.nan_to_num(x, -math.inf, math.inf, -math.inf)
     return _unless_all_nan(max_(known, axis=axis, keepdims=keepdims), x, axis, keepdims)
 
 
 def nan_min(x: Tensor, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    if not x.is_floating_point():
+        return min_(x, axis=axis, keepdims=keepdims)
     known = torch.nan_to_num(x, math.inf, math.inf, -math.inf)
     return _unless_all_nan(min_(known, axis=axis, keepdims=keepdims), x, axis, keepdims)
 

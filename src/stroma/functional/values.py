@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stroma.core.dtypes import to_dtype
@@ -37,17 +38,38 @@ def copy(x: Tensor) -> Tensor:
     return torch.clone(x)
 
 
+def conjugate(x: Tensor) -> Tensor:
+    return torch.conj(x).resolve_conj()
+
+
+def imag(x: Tensor) -> Tensor:
+    """The imaginary part; 0 of real numbers."""
+    return x.imag if x.is_complex() else torch.zeros_like(x)
+
+
+def view_as_real(x: Tensor) -> Tensor:
+    """Real and imaginary part along a new last axis."""
+    return torch.view_as_real(x) if x.is_complex() else torch.stack([x, torch.zeros_like(x)], -1)
+
+
 def clip(x: Tensor, *, x_min: Any, x_max: Any) -> Tensor:
     return torch.clamp(x, x_min, x_max)
 
 
 def round_(x: Tensor, *, decimals: int = 0) -> Tensor:
+    if not (x.is_floating_point() or decimals < 0):
+        return x
     return torch.round(x, decimals=decimals)
 
 
 def cbrt(x: Tensor) -> Tensor:
     """The real cube root, negative for negative numbers."""
     return torch.sign(x) * torch.abs(x) ** (1 / 3)
+
+
+def gelu(x: Tensor, *, approximate: bool = True) -> Tensor:
+    """The operation approximates by default, `stroma.activations.gelu` does not: as in Keras."""
+    return F.gelu(x, approximate="tanh" if approximate else "none")
 
 
 def divide_no_nan(x1: Tensor, x2: Tensor) -> Tensor:
@@ -68,7 +90,10 @@ def isclose(x1: Tensor, x2: Tensor, rtol: float = 1e-5, atol: float = 1e-8, *,
 
 
 def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None) -> Tensor:
-    return torch.full_like(x, fill_value, dtype=None if dtype is None else to_dtype(dtype))
+    wanted = x.dtype if dtype is None else to_dtype(dtype)
+    if isinstance(fill_value, Tensor):
+        return fill_value.to(wanted).expand(x.shape).clone()
+    return torch.full_like(x, fill_value, dtype=wanted)
 
 
 def zeros_like(x: Tensor, *, dtype: Any = None) -> Tensor:
@@ -124,6 +149,11 @@ def hypot(x1: Any, x2: Any) -> Tensor:
     return torch.hypot(*_pair(x1, x2))
 
 
+def ldexp(x1: Any, x2: Any) -> Tensor:
+    first, second = _pair(x1, x2)
+    return first * torch.exp2(second)
+
+
 def heaviside(x1: Any, x2: Any) -> Tensor:
     first, second = _pair(x1, x2)
     return torch.heaviside(first, second.to(first.dtype))
@@ -160,6 +190,17 @@ def dot(x1: Tensor, x2: Any) -> Tensor:
         return product
     y: Tensor = torch.tensordot(x1, x2, ([-1], [-1 if x2.dim() == 1 else -2]))
     return y
+
+
+def outer(x1: Tensor, x2: Tensor) -> Tensor:
+    """Of all numbers of both: (N,), (M,) -> (N, M)."""
+    return torch.outer(x1.flatten(), x2.flatten())
+
+
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """Euclidean, between rows: (*, N, D), (*, M, D) -> (*, N, M)."""
+    lengths: Tensor = torch.linalg.vector_norm(x.unsqueeze(-2) - y.unsqueeze(-3), dim=-1)
+    return lengths
 
 
 def vdot(x1: Tensor, x2: Tensor) -> Tensor:

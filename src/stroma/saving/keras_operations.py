@@ -13,10 +13,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from stroma import activations
-from stroma.functional import arrays, reductions, values
+from stroma.functional import (
+    arrays,
+    counting,
+    crossentropies,
+    ctc,
+    matrices,
+    nans,
+    pictures,
+    places,
+    reductions,
+    signals,
+    values,
+    windows,
+)
 
 # Those that take what torch's take: class -> (function, other spellings of it in torch)
 PLAIN: dict[str, tuple[Callable[..., Any], str]] = {
@@ -61,13 +73,9 @@ PLAIN: dict[str, tuple[Callable[..., Any], str]] = {
 }  # fmt: skip
 
 
-def _gelu(x: Tensor, *, approximate: bool = True) -> Tensor:  # the class's default, not ours
-    return activations.gelu(x, approximate)
-
-
 _NN: dict[str, Callable[..., Any]] = {
     "Softmax": activations.softmax, "LogSoftmax": activations.log_softmax, "Glu": activations.glu,
-    "Gelu": _gelu, "LeakyRelu": activations.leaky_relu, "Elu": activations.elu,
+    "Gelu": values.gelu, "LeakyRelu": activations.leaky_relu, "Elu": activations.elu,
     "Celu": activations.celu, "SoftShrink": activations.soft_shrink,
     "HardShrink": activations.hard_shrink, "Softplus": activations.softplus,
     "HardSigmoid": activations.hard_sigmoid, "HardSilu": activations.hard_silu,
@@ -78,19 +86,33 @@ _NN: dict[str, Callable[..., Any]] = {
     "Normalize": reductions.normalize, "LayerNorm": reductions.layer_norm,
     "RMSNorm": reductions.rms_norm, "MaxPool": arrays.max_pool,
     "AveragePool": arrays.average_pool,
+    "BatchNorm": reductions.batch_norm, "Conv": windows.conv,
+    "ConvTranspose": windows.conv_transpose, "DepthwiseConv": windows.depthwise_conv,
+    "SeparableConv": windows.separable_conv, "AdaptiveAveragePool": windows.adaptive_average_pool,
+    "AdaptiveMaxPool": windows.adaptive_max_pool, "Unfold": windows.unfold, "Fold": windows.fold,
+    "DepthToSpace": windows.depth_to_space, "SpaceToDepth": windows.space_to_depth,
+    "BinaryCrossentropy": crossentropies.binary,
+    "CategoricalCrossentropy": crossentropies.categorical,
+    "SparseCategoricalCrossentropy": crossentropies.sparse_categorical,
+    "PSNR": crossentropies.peak_signal_to_noise, "CTCLoss": ctc.loss, "CTCDecode": ctc.decode,
 }  # fmt: skip
 _MATH: dict[str, Callable[..., Any]] = {
     "Logsumexp": reductions.logsumexp, "TopK": reductions.top_k, "InTopK": reductions.in_top_k,
+    "SegmentSum": places.segment_sum, "SegmentMax": places.segment_max,
+    "SegmentMin": places.segment_min, "SegmentProd": places.segment_prod,
+    "ExtractSequences": places.extract_sequences, "RFFT": signals.rfft, "STFT": signals.stft,
 }  # fmt: skip
 _CORE: dict[str, Callable[..., Any]] = {
     "Cast": values.cast, "SaturateCast": values.saturate_cast, "Slice": arrays.slice_,
     "StopGradient": values.stop_gradient, "Unstack": arrays.unstack,
     "ConvertToTensor": values.convert_to_tensor,
+    "SliceUpdate": places.slice_update, "ScatterUpdate": places.scatter_update,
+    "Scatter": places.scatter,
 }  # fmt: skip
 _NUMPY: dict[str, Callable[..., Any]] = {
     "Sum": reductions.sum_, "Mean": reductions.mean, "Average": reductions.average,
     "Var": reductions.var, "Std": reductions.std, "Max": reductions.max_, "Min": reductions.min_,
-    "Amax": reductions.max_, "Amin": reductions.min_, "Ptp": reductions.ptp,
+    "Amax": reductions.amax, "Amin": reductions.amin, "Ptp": reductions.ptp,
     "Any": reductions.any_, "All": reductions.all_, "Prod": reductions.prod,
     "CountNonzero": reductions.count_nonzero, "Argmax": reductions.argmax,
     "Argmin": reductions.argmin, "Quantile": reductions.quantile,
@@ -120,10 +142,31 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "LogicalAnd": values.logical_and, "LogicalOr": values.logical_or,
     "LogicalXor": values.logical_xor, "Dot": values.dot, "Vdot": values.vdot,
     "Tensordot": values.tensordot, "Einsum": values.einsum, "Cross": values.cross,
+    "Nanprod": nans.nan_prod, "Nancumsum": nans.nan_cumsum, "Nancumprod": nans.nan_cumprod,
+    "Nanargmax": nans.nan_argmax, "Nanargmin": nans.nan_argmin, "Nanmedian": nans.nan_median,
+    "Nanquantile": nans.nan_quantile, "Nanpercentile": nans.nan_percentile,
+    "Correlate": counting.correlate, "Corrcoef": counting.correlation,
+    "Argpartition": counting.argpartition, "Diagflat": places.diagflat, "Vander": places.vander,
+    "Conjugate": values.conjugate, "Imag": values.imag, "Ldexp": values.ldexp,
+}  # fmt: skip
+_LINALG: dict[str, Callable[..., Any]] = {
+    "Norm": reductions.norm,
+    "Cholesky": matrices.cholesky, "CholeskyInverse": matrices.cholesky_inverse,
+    "Solve": matrices.solve, "SolveTriangular": matrices.solve_triangular, "Pinv": matrices.pinv,
+    "MatrixRank": matrices.matrix_rank, "SVD": matrices.svd,
+}  # fmt: skip
+_IMAGE: dict[str, Callable[..., Any]] = {
+    "RGBToGrayscale": arrays.rgb_to_grayscale,
+    "Resize": pictures.resize, "RGBToHSV": pictures.rgb_to_hsv, "HSVToRGB": pictures.hsv_to_rgb,
+    "PadImages": pictures.pad_images, "CropImages": pictures.crop_images,
+    "ExtractPatches": windows.extract_patches, "GaussianBlur": pictures.gaussian_blur,
+    "SobelEdges": pictures.sobel_edges, "SSIM": pictures.ssim,
+    "MapCoordinates": pictures.map_coordinates, "AffineTransform": pictures.affine_transform,
+    "PerspectiveTransform": pictures.perspective_transform,
 }  # fmt: skip
 _OTHERS: dict[str, dict[str, Callable[..., Any]]] = {
     "nn": _NN, "math": _MATH, "core": _CORE, "numpy": _NUMPY,
-    "linalg": {"Norm": reductions.norm}, "image": {"RGBToGrayscale": arrays.rgb_to_grayscale},
+    "linalg": _LINALG, "image": _IMAGE,
 }  # fmt: skip
 
 FUNCTIONS = {name: function for table in _OTHERS.values() for name, function in table.items()}

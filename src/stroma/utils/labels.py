@@ -1,4 +1,4 @@
-"""Small helpers under Keras' names: labels as vectors, vectors of unit length, one seed for all."""
+"""Labels as vectors, and vectors of unit length."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from torch import Tensor
 
 from stroma.core.checks import check_positive_int
 from stroma.core.errors import ArgumentError
-from stroma.core.seeds import set_random_seed
-
-__all__ = ["normalize", "set_random_seed", "to_categorical"]
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
