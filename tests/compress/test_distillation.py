@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 
+import stroma
 from stroma import layers
 from stroma.compress import distill, distillation_loss
-from stroma.core.errors import ArgumentError, ShapeError
+from stroma.core.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 from stroma.core.seeds import set_random_seed
 from stroma.losses import SparseCategoricalCrossentropy
 from stroma.models import Model
@@ -161,3 +162,22 @@ def test_faults(digits, teacher) -> None:
     z = layers.Input((64,))
     with pytest.raises(ShapeError, match="3 classes"):
         distill(teacher, Model(z, layers.Dense(3)(z)), (x, y))
+
+
+def test_wrong_networks_and_data_are_told() -> None:
+    def network() -> Model:
+        x = layers.Input((4,))
+        return Model(x, layers.Dense(3)(x))
+
+    x, y = np.zeros((6, 4), np.float32), np.arange(6) % 3
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 4, 4, 3), np.uint8)
+    photos = stroma.data.arrays(pixels, np.arange(60) % 3)
+    for data in (photos, "photos", (x, y[:5]), (x, y.astype("U"))):
+        with pytest.raises(DataError, match="distill: "):
+            distill(network(), network(), data)
+    with pytest.raises(ArgumentTypeError, match="the teacher is None"):
+        distill(None, network(), (x, y))
+    with pytest.raises(ArgumentTypeError, match="the student is 'small'"):
+        distill(network(), "small", (x, y))
+    history = distill(network(), network(), (x, y), epochs=1).history
+    assert "soft_answers_loss" in history

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stroma import layers
 from stroma.core.checks import check_number
-from stroma.core.errors import ArgumentError, DataError, ShapeError
+from stroma.core.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 from stroma.core.layer import Layer
 from stroma.data import Part
 from stroma.layers.torch_module import Layout
@@ -93,7 +93,7 @@ def distill(
     Returns: What `fit` gives.
     Raises: ArgumentError: a number out of its range; both networks share weights. ShapeError: they
         answer with different numbers of classes, or features lie on different grids.
-        DataError: no labelled samples.
+        DataError: no labelled samples. ArgumentTypeError: a teacher or student that is none.
     Example:
         >>> from stroma.data import digits
         >>> def network(units):
@@ -110,11 +110,8 @@ def distill(
     t, share = _checked(temperature, alpha, "distill")
     strength = check_number("feature_strength", feature_strength, owner="distill", minimum=0)
     _check_apart(teacher, student)
-    x, y = (data.images(), data.labels) if isinstance(data, Part) else map(np.asarray, data)
+    x, y = _samples(data)
     labelled = len(y)
-    if not labelled:
-        raise DataError("distill: there are no labelled samples", where="distill(data=...)",
-                        why="the hard loss needs labels", fix="data=(x, y)")  # fmt: skip
     if unlabelled is not None:
         x = np.concatenate([x, np.asarray(unlabelled)])
         y = np.concatenate([y, np.zeros(len(x) - labelled, y.dtype)])
@@ -145,11 +142,33 @@ def distill(
     )  # fmt: skip
 
 
+def _samples(data: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled samples (N, *) and their class indices (N,)."""
+    where = "distill(data=...)"
+    if not isinstance(data, Part) and not (isinstance(data, (tuple, list)) and len(data) == 2):
+        raise DataError(
+            f"distill: the data are {type(data).__name__}, no part and no pair", where=where,
+            why="the student learns from labelled samples", fix="photos.train, or (x, y)",
+        )  # fmt: skip
+    if isinstance(data, Part):
+        return data.images(), data.labels
+    x, y = np.asarray(data[0]), np.asarray(data[1])
+    if not y.size:
+        raise DataError("distill: there are no labelled samples", where=where,
+                        why="the hard loss needs labels", fix="data=(x, y)")  # fmt: skip
+    if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
+        raise DataError(
+            f"distill: samples {x.shape} and labels {y.shape} of {y.dtype} do not fit together",
+            where=where, why="each sample has the index of its class", fix="y (N,) whole numbers",
+        )  # fmt: skip
+    return x, y
+
+
 class _Softened(Layer):
     """log softmax(z / T) of what a network gives: logits, or probabilities p = softmax(z)."""
 
     def __init__(self, temperature: float, probabilities: bool) -> None:
-        super().__init__()
+        super().__init__(name="soft_answers")  # what its loss is called in the history
         self.temperature, self.probabilities = temperature, probabilities
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -206,6 +225,13 @@ def _translated(seen: Any, wanted: np.ndarray, pair: tuple[str, str]) -> Any:
 
 
 def _check_apart(teacher: nn.Module, student: Model) -> None:
+    for name, given, kind in (("teacher", teacher, nn.Module), ("student", student, Model)):
+        if not isinstance(given, kind):
+            raise ArgumentTypeError(
+                f"distill: the {name} is {given!r} ({type(given).__name__}), no network",
+                where=f"distill({name}=...)", why="one network learns what another answers",
+                fix="a trained teacher, a model or any PyTorch module; a student built by stroma",
+            )  # fmt: skip
     own = {id(weight) for weight in student.parameters()}
     if any(id(weight) in own for weight in teacher.parameters()):
         raise ArgumentError(
