@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 def in_order(given: Any, wanted: Any, network: Network) -> list[Any]:
     """The values of a structure, in the order in which the network's own structure has them."""
     if is_symbolic(wanted):
+        if isinstance(given, (list, tuple)) and len(given) == 1 and _holds_tensors(given):
+            return in_order(given[0], wanted, network)
         if isinstance(given, (list, tuple, dict)) and _holds_tensors(given):
             raise one_input(network, len(given))
         return [given]
+    alone = isinstance(given, Tensor) or is_symbolic(given)
+    if alone and isinstance(wanted, (list, tuple)) and len(wanted) == 1:
+        return in_order(given, wanted[0], network)  # Model([x], y) is called with x too
     if isinstance(wanted, dict):
         pairs = [(lookup(given, key, network), part) for key, part in wanted.items()]
     elif isinstance(given, dict):  # by the names of the inputs
