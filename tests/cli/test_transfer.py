@@ -152,3 +152,10 @@ def test_a_typo_is_found_where_it_was_typed(capsys, photos, weights, option, wor
     assert f"where:  {option} {word}\n" in capsys.readouterr().err
     assert main(typed(photos, weights, f"{option}={word}")) == 2
     assert f"where:  {option} {word}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--base", "--weights"])
+def test_a_keras_file_is_told_the_road_that_takes_it(capsys, photos, option):
+    assert main(["transfer", str(photos), option, "mine.keras"]) == 2
+    shown = capsys.readouterr().err
+    assert "mine.keras is a whole network" in shown and "load_base('mine.keras')" in shown

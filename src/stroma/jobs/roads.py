@@ -44,6 +44,9 @@ def choose_road(
     Raises: ArgumentError: the network is unknown, or the weights do not say theirs.
         WeightsError: the weights are not there, or damaged.
     """
+    base = options.model or options.weights or ""
+    if base.endswith(".keras"):
+        raise _own_network(options.path, base)
     if options.model is not None:
         zoo.architectures.lookup(options.model)
     given, fixed = options.weights, options.road == "features"
@@ -116,6 +119,17 @@ def _meanwhile(options: TrainOptions) -> str:
 def _rank(found: FoundWeights) -> int:
     name = found.entry.architecture if found.entry else ""
     return _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
+
+
+def _own_network(path: str, base: str) -> ArgumentError:
+    """A run names its base by the zoo, to build it anew when it goes on."""
+    taught = f"transfer(load_base({base!r}), data.images({path!r}, size=...))"
+    return ArgumentError(
+        f"{base} is a whole network, and a run builds its base by a name",
+        where=f"--base {base}",
+        why="from Python it is a base like any other; stroma rank takes it too",
+        fix=f"from stroma import data; from stroma.transfer import load_base, transfer; {taught}",
+    )
 
 
 def _suits(found: FoundWeights, size: tuple[int, int]) -> bool:
