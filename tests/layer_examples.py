@@ -22,23 +22,25 @@ class Example(NamedTuple):
         shapes: Shapes of its inputs without the batch axis; one for most layers.
         keras: Whether Keras on torch has the same numbers (KERAS.md lists where it has not).
         open: Whether the spatial sizes may be unknown when it is recorded.
+        differentiable: Whether finite differences see its gradients: no jumps, no tables.
     """
 
     arguments: dict[str, Any]
     shapes: tuple[tuple[int, ...], ...] = (PICTURE,)
     keras: bool = True
     open: bool = True
+    differentiable: bool = True
 
 
 TWO = (PICTURE, PICTURE)
 SEQUENCE = (6, 3)
 
-OURS = {"StochasticDepth", "ConvNeXtBlock"}  # layers that Keras has not
+OURS = {"StochasticDepth", "ConvNeXtBlock", "CustomScaleLayer", "LayerScale"}  # layers that Keras has not
 
 # layers that take a step, or hold other layers: no arguments and inputs of their own to give here
 WITHIN_OTHERS = {
     "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells", "RNN",
-    "Bidirectional", "TimeDistributed", "SpectralNormalization",
+    "Bidirectional", "TimeDistributed", "SpectralNormalization", "Pipeline",
 }  # fmt: skip
 
 # Layers of lists, texts and categories, which take no random numbers: test_text*.py and
@@ -227,6 +229,8 @@ EXAMPLES: dict[str, list[Example]] = {
     "LayerNormalization": [Example({}), Example({"epsilon": 0.1, "center": False}, ((6,),))],
     "Dropout": [Example({"rate": 0.5})],
     "StochasticDepth": [Example({"rate": 0.5}, keras=False)],
+    "CustomScaleLayer": [Example({"scale": 0.3}, TWO, keras=False)],
+    "LayerScale": [Example({"init_values": 0.5, "projection_dim": 3}, keras=False)],
     "SpatialDropout1D": [Example({"rate": 0.5}, ((7, 4),))],
     "SpatialDropout2D": [Example({"rate": 0.5})],
     "SpatialDropout3D": [Example({"rate": 0.5}, ((3, 4, 5, 2),))],
@@ -303,4 +307,59 @@ EXAMPLES: dict[str, list[Example]] = {
     "RandomRotation": [Example({"factor": 0.2})],
     "RandomZoom": [Example({"height_factor": 0.2})],
     "RandomTranslation": [Example({"height_factor": 0.2, "width_factor": 0.1})],
+    "CenterCrop": [
+        Example({"height": 4, "width": 5}),
+        Example({"height": 10, "width": 5}),
+        Example({"height": 4, "width": 3, "data_format": "channels_first"}, open=False),
+    ],
+    "RandomShear": [Example({"x_factor": (0.1, 0.2)})],
+    "RandomPerspective": [Example({})],
+    "RandomElasticTransform": [Example({"scale": 0.5, "fill_mode": "mirror"})],
+    "RandomBrightness": [Example({"factor": 0.2})],
+    "RandomContrast": [Example({"factor": 0.2})],
+    "RandomSaturation": [Example({"factor": 0.2})],
+    "RandomHue": [Example({"factor": 0.2})],
+    "RandomGrayscale": [Example({"factor": 0.2})],
+    "RandomColorDegeneration": [Example({"factor": 0.2})],
+    "RandomColorJitter": [Example({"brightness_factor": 0.2, "hue_factor": (0.1, 0.2)})],
+    "RandomInvert": [Example({"factor": (0.2, 0.3)})],
+    "RandomPosterization": [Example({"factor": 4})],
+    "AutoContrast": [Example({}), Example({"value_range": (-3, 3)})],
+    "Equalization": [Example({"bins": 64})],
+    "ContrastLimitedAdaptiveHistogramEqualization": [
+        Example({"value_range": (-3, 3), "tile_grid_size": (2, 3)},
+                keras=False, differentiable=False),
+    ],
+    "Solarization": [Example({"threshold_factor": 0.2})],
+    "RandomSharpness": [Example({"factor": 0.2})],
+    "RandomGaussianBlur": [Example({"sigma": 0.2})],
+    "RandomErasing": [Example({"fill_value": (1.0, 2.0, 3.0, 4.0)})],
+    "MixUp": [Example({"alpha": 0.5})],
+    "CutMix": [Example({"factor": 0.5})],
+    "RandAugment": [Example({"num_ops": 3})],
+    "AugMix": [Example({"all_ops": False})],
+    "MelSpectrogram": [
+        Example({"fft_length": 64, "sequence_stride": 20, "num_mel_bins": 8}, ((300,),)),
+        Example(
+            {"fft_length": 64, "sequence_length": 50, "sequence_stride": 16, "num_mel_bins": 5,
+             "window": "hamming", "sampling_rate": 8000, "min_freq": 100.0, "max_freq": 3000.0,
+             "mag_exp": 1.0, "ref_power": 4.0},
+            ((200,),),
+        ),
+        Example({"fft_length": 64, "num_mel_bins": 8, "power_to_db": False}, ((300,),)),
+    ],
+    "STFTSpectrogram": [
+        Example({"frame_length": 16, **more}, ((70, 2),))
+        for more in (
+            {}, {"mode": "psd", "padding": "same"},
+            {"mode": "stft", "frame_step": 5, "fft_length": 32, "scaling": "spectrum"},
+            {"mode": "magnitude", "window": None}, {"mode": "real", "periodic": True},
+        )
+    ] + [
+        Example({"frame_length": 16, "mode": "angle"}, ((70, 2),), differentiable=False),
+        Example(
+            {"frame_length": 16, "mode": "imag", "data_format": "channels_first"}, ((2, 70),)
+        ),
+    ],
+    "MaxNumBoundingBoxes": [Example({"max_number": 2})],
 }

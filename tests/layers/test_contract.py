@@ -11,6 +11,7 @@ from layer_examples import EXAMPLES, OURS, PREPROCESSING, WITHIN_OTHERS
 from oracle import keras
 from stroma import layers
 from stroma.core.layer import Layer
+from stroma.layers.augmenting import Augmentation
 from stroma.layers.registry import layers_registry
 
 REGISTERED = {n: c for n, c in layers_registry.canonical().items() if n != "InputLayer"}
@@ -123,6 +124,8 @@ def test_state_and_copies_are_equal(layer_class, example):
 
 @every_case
 def test_gradients_by_finite_differences(layer_class, example):
+    if not example.differentiable:
+        pytest.skip("it jumps, or looks its values up in tables")
     layer = make(layer_class, example, dtype="float64")
     inputs = random_inputs(example.shapes, batch=2, dtype=torch.float64)
     leaves = [x.requires_grad_() for x in as_list(inputs) if x.is_floating_point()]
@@ -189,6 +192,6 @@ def test_a_mixed_policy_computes_in_bfloat16(layer_class, example):
 def test_born_in_inference(layer_class, example):
     layer = make(layer_class, example)
     assert isinstance(layer, Layer)
-    if not layer_class.__name__.startswith("Random"):  # a bare call augments, as in Keras
+    if not isinstance(layer, Augmentation):  # whose bare call augments, as in Keras
         assert not layer.training
     assert layer.train().training

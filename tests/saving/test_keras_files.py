@@ -94,6 +94,33 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("RandomRotation", {"factor": 0.1}, PICTURE),
     ("RandomZoom", {"height_factor": (0.1, 0.2)}, PICTURE),
     ("RandomTranslation", {"height_factor": 0.1, "width_factor": 0.2}, PICTURE),
+    ("CenterCrop", {"height": 5, "width": 6}, PICTURE),
+    ("RandomShear", {"x_factor": (0.1, 0.2)}, PICTURE),
+    ("RandomPerspective", {"scale": 0.5}, PICTURE),
+    ("RandomElasticTransform", {"scale": (0.1, 0.5), "seed": 3}, PICTURE),
+    ("RandomBrightness", {"factor": 0.2}, PICTURE),
+    ("RandomContrast", {"factor": (0.1, 0.2)}, PICTURE),
+    ("RandomSaturation", {"factor": (0.1, 0.2)}, PICTURE),
+    ("RandomHue", {"factor": 0.2}, PICTURE),
+    ("RandomGrayscale", {"factor": 0.2}, PICTURE),
+    ("RandomColorDegeneration", {"factor": (0.1, 0.2)}, PICTURE),
+    ("RandomColorJitter", {"brightness_factor": 0.2}, PICTURE),
+    ("RandomInvert", {"factor": 0.2}, PICTURE),
+    ("RandomPosterization", {"factor": 4}, PICTURE),
+    ("AutoContrast", {"value_range": (0, 1)}, PICTURE),
+    ("ContrastLimitedAdaptiveHistogramEqualization",
+     {"tile_grid_size": (2, 2), "clip_limit": 0.0}, PICTURE),
+    ("Solarization", {"threshold_factor": 0.2}, PICTURE),
+    ("RandomSharpness", {"factor": 0.2}, PICTURE),
+    ("RandomGaussianBlur", {"kernel_size": 5}, PICTURE),
+    ("RandomErasing", {"fill_value": 0.5}, PICTURE),
+    ("MixUp", {"alpha": 0.3}, PICTURE),
+    ("CutMix", {"factor": 0.3}, PICTURE),
+    ("RandAugment", {"num_ops": 3}, PICTURE),
+    ("AugMix", {"chain_depth": 2}, PICTURE),
+    ("MaxNumBoundingBoxes", {"max_number": 3}, PICTURE),
+    ("MelSpectrogram", {"fft_length": 16, "num_mel_bins": 4}, (40,)),
+    ("STFTSpectrogram", {"frame_length": 8, "padding": "same"}, (40, 2)),
 ]
 OURS = {"StochasticDepth": {"rate": 0.3}, "ConvNeXtBlock": {"layer_scale": 0.5}}  # not Keras'
 MERGES = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"]
@@ -160,6 +187,7 @@ def test_the_list_above_names_every_layer() -> None:
     tested |= PREPROCESSING  # test_text_files.py
     same_class = {"SpatialDropout1D", "SpatialDropout3D"}
     tested |= {"Dot", "SpectralNormalization"}  # where the layers themselves are tested
+    tested |= {"Pipeline", "Equalization"}  # Keras' own cannot be in a network: by their configs
     assert set(layers_registry.canonical()) - tested - same_class == set()
 
 
@@ -176,10 +204,24 @@ def test_layers_that_keras_has_not(name: str, tmp_path: Path) -> None:
 
 
 def test_stroma_says_itself_which_layers_keras_has_not() -> None:
-    from stroma.layers.registry import OWN, layers_registry
+    from stroma.layers.registry import ELSEWHERE, layers_registry
 
-    assert {name for name in layers_registry.canonical() if not hasattr(keras.layers, name)} == OWN
-    assert set(OURS) == OWN
+    hidden = {n for n in layers_registry.canonical() if not hasattr(keras.layers, n)}
+    assert hidden == {*ELSEWHERE}
+    assert set(OURS) == {name for name, module in ELSEWHERE.items() if module == "stroma"}
+
+
+def test_layers_that_keras_keeps_beside_its_applications(tmp_path: Path) -> None:
+    inputs = layers.Input((4,))
+    scaled = layers.LayerScale(0.5, 4)(inputs)
+    mine = Model(inputs, layers.CustomScaleLayer(0.25)([inputs, scaled]))
+    x = numbers(3, 4)
+    there = keras.models.load_model(mine.save(tmp_path / "mine.keras"))
+    np.testing.assert_allclose(theirs(there, x)[0], x * 1.125, rtol=1e-6)
+    there.layers[1].set_weights([np.arange(4, dtype="float32")])
+    there.save(tmp_path / "theirs.keras")
+    back = load_model(tmp_path / "theirs.keras")
+    same(ours(back, x), theirs(there, x))
 
 
 @pytest.mark.parametrize("name", MERGES)

@@ -85,7 +85,7 @@ class Layer(Configurable, LayerWeights):
     # What a receptive field needs: (kernel, stride, dilation) per spatial axis; None: pointwise,
     # "unknown": cannot be said, "all": sees everything.
     receptive: Any = "unknown"
-    not_in_config: ClassVar[str] = ""  # an option that Keras' class of this name refuses
+    not_in_config: ClassVar[tuple[str, ...]] = ()  # what Keras' class of this name refuses
     hands_training_on = False  # True in networks: their code passes training= to every layer
     mixes_precision = True  # False in networks: each of their layers has a policy of its own
 
@@ -157,7 +157,7 @@ class Layer(Configurable, LayerWeights):
         """The constructor's arguments as plain data, with `name`, `trainable` and `dtype`."""
         config = self._captured_config(Layer)
         config |= {"name": self.name, "trainable": self._trainable, "dtype": self._policy.name}
-        return {key: value for key, value in config.items() if key != self.not_in_config}
+        return {key: value for key, value in config.items() if key not in self.not_in_config}
 
     # Building
 

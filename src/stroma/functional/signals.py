@@ -75,7 +75,8 @@ def stft(x: Tensor, *, sequence_length: int, sequence_stride: int, fft_length: i
     if center:
         flat = F.pad(flat, (fft_length // 2, fft_length // 2), mode="reflect")
     frames = flat.unfold(-1, fft_length, sequence_stride) * weights
-    z = torch.fft.rfft(frames)
+    half = frames[..., : fft_length // 2 + 1]  # MKL refuses to transform none
+    z = torch.fft.rfft(frames) if len(frames) else torch.complex(half, half)
     return _apart(z.reshape(*x.shape[:-1], *z.shape[2:]))
 
 

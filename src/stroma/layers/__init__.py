@@ -15,10 +15,27 @@ from stroma.layers.augmentation import (
     RandomTranslation,
     RandomZoom,
 )
+from stroma.layers.boxes import MaxNumBoundingBoxes
 from stroma.layers.categories import CategoryEncoding, Discretization
+from stroma.layers.colour import (
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomSaturation,
+)
 from stroma.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from stroma.layers.convnext import ConvNeXtBlock
 from stroma.layers.convolution import Conv1D, Conv2D, Conv3D
+from stroma.layers.deforming import (
+    CenterCrop,
+    RandomElasticTransform,
+    RandomPerspective,
+    RandomShear,
+)
 from stroma.layers.dense import Dense
 from stroma.layers.depthwise import (
     DepthwiseConv1D,
@@ -29,6 +46,7 @@ from stroma.layers.depthwise import (
 from stroma.layers.dot import Dot, dot
 from stroma.layers.einsum import EinsumDense
 from stroma.layers.embedding import Embedding, ReversibleEmbedding
+from stroma.layers.erasing import RandomErasing
 from stroma.layers.global_pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -63,9 +81,12 @@ from stroma.layers.merging import (
     multiply,
     subtract,
 )
+from stroma.layers.mixing import CutMix, MixUp
 from stroma.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from stroma.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from stroma.layers.normalization import BatchNormalization, LayerNormalization
+from stroma.layers.pipeline import Pipeline
+from stroma.layers.policies import AugMix, RandAugment
 from stroma.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -104,8 +125,17 @@ from stroma.layers.sample_normalization import (
     UnitNormalization,
 )
 from stroma.layers.serialization import deserialize, serialize
+from stroma.layers.sharpness import RandomGaussianBlur, RandomSharpness
 from stroma.layers.spectral import SpectralNormalization
+from stroma.layers.spectrograms import MelSpectrogram, STFTSpectrogram
 from stroma.layers.text import TextVectorization
+from stroma.layers.tones import (
+    AutoContrast,
+    ContrastLimitedAdaptiveHistogramEqualization,
+    Equalization,
+    RandomPosterization,
+    Solarization,
+)
 from stroma.layers.torch_module import TorchModuleWrapper
 from stroma.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from stroma.layers.wrappers import Bidirectional, TimeDistributed
@@ -152,6 +182,13 @@ __all__ = [
     "Bidirectional", "TimeDistributed", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
     "Rescaling", "Normalization", "Resizing",
     "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "CenterCrop", "RandomShear", "RandomPerspective", "RandomElasticTransform",
+    "RandomBrightness", "RandomContrast", "RandomSaturation", "RandomHue", "RandomGrayscale",
+    "RandomColorDegeneration", "RandomColorJitter", "RandomInvert", "RandomPosterization",
+    "AutoContrast", "Equalization", "ContrastLimitedAdaptiveHistogramEqualization",
+    "Solarization", "RandomSharpness", "RandomGaussianBlur", "RandomErasing",
+    "MixUp", "CutMix", "RandAugment", "AugMix", "Pipeline", "MaxNumBoundingBoxes",
+    "MelSpectrogram", "STFTSpectrogram",
     "Embedding", "ReversibleEmbedding",
     "TextVectorization", "StringLookup", "IntegerLookup", "CategoryEncoding", "Hashing",
     "HashedCrossing", "Discretization",

@@ -1,24 +1,15 @@
-"""Random changes of pictures in training: a whole batch at once, on its device, each picture by
-its own draw.
-
-As in Keras, a layer called on its own augments (it is born in training mode); in a model the
-model's `training` decides. In `fit` the draws are a function of (seed, step, rank). Pictures come
-out in the layer's dtype, float32 unless told otherwise; `dtype="uint8"` keeps bytes bytes.
-"""
+"""Random flips, crops, rotations, zooms, translations: pictures moved, not recoloured."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, Unpack
+from typing import Any, Literal, TypeAlias, Unpack
 
 import torch
 from torch import Generator, Tensor
 
-from stroma.core.checks import check_choice, check_int, check_number, check_positive_int
-from stroma.core.errors import ArgumentError
-from stroma.core.layer import Layer, LayerOptions
-from stroma.core.seeds import Draws
+from stroma.core.checks import check_choice, check_number, check_positive_int
+from stroma.core.layer import LayerOptions
 from stroma.functional.geometry import (
     AFFINE_INTERPOLATIONS,
     FILL_MODES,
@@ -30,47 +21,15 @@ from stroma.functional.geometry import (
     zoom_matrices,
 )
 from stroma.functional.resizing import crop_to_aspect, resize
-from stroma.layers.arguments import check_data_format
-from stroma.layers.pictures import as_pictures
+from stroma.layers.augmenting import Augmentation, Drawn, Factor, bounds, uniform
 from stroma.layers.registry import register_layer
 
-Factor: TypeAlias = float | Sequence[float]  # f means (-f, f)
+_ABOVE = math.nextafter(-1, 0)  # a zoom by -1 would show nothing
+
 FlipMode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
 
-class _Augmentation(Layer):
-    """What augmentations share: subclasses say what happens to (B, H, W, C) pictures."""
-
-    receptive: str | None = None
-
-    def __init__(
-        self, seed: int | None, data_format: str | None, **options: Unpack[LayerOptions]
-    ) -> None:
-        super().__init__(**options)
-        owner = type(self).__name__
-        self.seed = None if seed is None else check_int("seed", seed, owner=owner)
-        self.data_format = check_data_format(data_format, owner=owner)
-        self._draws = Draws(self.seed)
-        self.training = True
-
-    def call(self, inputs: Tensor, training: bool = True) -> Tensor:
-        images, restore = as_pictures(inputs, self.data_format, owner=type(self).__name__)
-        if training:
-            images = self.augment(images, self._draws.generator(images.device))
-        else:
-            images = self.leave(images)
-        return restore(images.to(self._compute_dtype))
-
-    def augment(self, images: Tensor, generator: Generator | None) -> Tensor:
-        """What happens in training."""
-        raise NotImplementedError
-
-    def leave(self, images: Tensor) -> Tensor:
-        """What happens in inference."""
-        return images
-
-
-class _Affine(_Augmentation):
+class Affine(Augmentation):
     """Augmentations that are an affine map: subclasses draw the matrices."""
 
     def __init__(
@@ -90,10 +49,11 @@ class _Affine(_Augmentation):
         )
         self.fill_value = check_number("fill_value", fill_value, owner=owner)
 
-    def augment(self, images: Tensor, generator: Generator | None) -> Tensor:
-        matrices = self.matrices(images, generator)
-        images = images.to(self._compute_dtype)  # before it, so that floats are not rounded
-        return affine(images, matrices, self.fill_mode, self.interpolation, self.fill_value)
+    def draw(self, images: Tensor, generator: Generator | None) -> Drawn:
+        return (self.matrices(images, generator),)
+
+    def change(self, images: Tensor, *drawn: Any) -> Tensor:
+        return affine(images, drawn[0], self.fill_mode, self.interpolation, self.fill_value)
 
     def matrices(self, images: Tensor, generator: Generator | None) -> Tensor:
         """Where each output pixel comes from, (B, 2, 3)."""
@@ -101,7 +61,7 @@ class _Affine(_Augmentation):
 
 
 @register_layer("RandomFlip")
-class RandomFlip(_Augmentation):
+class RandomFlip(Augmentation):
     """Mirror each picture with probability 1/2.
 
     Args:
@@ -121,6 +81,8 @@ class RandomFlip(_Augmentation):
         picture along both axes or along none; here, as its documentation says, each by itself.
     """
 
+    calculates = False
+
     def __init__(
         self,
         mode: FlipMode = "horizontal_and_vertical",
@@ -132,16 +94,23 @@ class RandomFlip(_Augmentation):
         modes: tuple[FlipMode, ...] = ("horizontal", "vertical", "horizontal_and_vertical")
         self.mode = check_choice("mode", mode, modes, owner="RandomFlip")
 
-    def augment(self, images: Tensor, generator: Generator | None) -> Tensor:
-        for axis, name in ((2, "horizontal"), (1, "vertical")):
-            if name in self.mode:
-                draw = torch.rand(len(images), device=images.device, generator=generator)
-                images = flip(images, draw < 0.5, axis)
+    def _axes(self) -> list[int]:
+        return [axis for axis, name in ((2, "horizontal"), (1, "vertical")) if name in self.mode]
+
+    def draw(self, images: Tensor, generator: Generator | None) -> Drawn:
+        return tuple(
+            torch.rand(len(images), device=images.device, generator=generator) < 0.5
+            for _ in self._axes()
+        )
+
+    def change(self, images: Tensor, *drawn: Any) -> Tensor:
+        for axis, which in zip(self._axes(), drawn):
+            images = flip(images, which, axis)
         return images
 
 
 @register_layer("RandomCrop")
-class RandomCrop(_Augmentation):
+class RandomCrop(Augmentation):
     """Cut a window of a fixed size out of each picture, at a random place.
 
     In inference, and where a picture is smaller than the window, the largest centred window of
@@ -163,6 +132,7 @@ class RandomCrop(_Augmentation):
         the aspect ratio before it enlarges; here both are as its documentation says.
     """
 
+    calculates = False
     receptive = "unknown"
 
     def __init__(
@@ -177,14 +147,20 @@ class RandomCrop(_Augmentation):
         self.height = check_positive_int("height", height, owner="RandomCrop")
         self.width = check_positive_int("width", width, owner="RandomCrop")
 
-    def augment(self, images: Tensor, generator: Generator | None) -> Tensor:
+    def draw(self, images: Tensor, generator: Generator | None) -> Drawn:
         batch, height, width, _ = images.shape
-        if height < self.height or width < self.width:
-            return self.leave(images)
-        top, left = (
+        rooms = (height - self.height, width - self.width)
+        if min(rooms) < 0:
+            return ()
+        return tuple(
             torch.randint(room + 1, (batch,), device=images.device, generator=generator)
-            for room in (height - self.height, width - self.width)
+            for room in rooms
         )
+
+    def change(self, images: Tensor, *drawn: Any) -> Tensor:
+        if not drawn:
+            return self.leave(images)
+        top, left = drawn
         return crop(images, top, left, self.height, self.width)
 
     def leave(self, images: Tensor) -> Tensor:
@@ -196,7 +172,7 @@ class RandomCrop(_Augmentation):
 
 
 @register_layer("RandomRotation")
-class RandomRotation(_Affine):
+class RandomRotation(Affine):
     """Turn each picture about its centre by a random angle.
 
     Args:
@@ -229,15 +205,15 @@ class RandomRotation(_Affine):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **options)
-        self.factor = _bounds("factor", factor, owner="RandomRotation")
+        self.factor = bounds("factor", factor, owner="RandomRotation")
 
     def matrices(self, images: Tensor, generator: Generator | None) -> Tensor:
-        turns = _uniform(self.factor, images, generator)
+        turns = uniform(self.factor, images, generator)
         return rotation_matrices(turns * (2 * math.pi), images.shape[1], images.shape[2])
 
 
 @register_layer("RandomZoom")
-class RandomZoom(_Affine):
+class RandomZoom(Affine):
     """Zoom each picture in or out about its centre.
 
     Args:
@@ -273,25 +249,23 @@ class RandomZoom(_Affine):
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **options)
         owner = "RandomZoom"
-        self.height_factor = _bounds("height_factor", height_factor, owner=owner, open_below=True)
+        self.height_factor = bounds("height_factor", height_factor, owner=owner, lowest=_ABOVE)
         self.width_factor = (
             None
             if width_factor is None
-            else _bounds("width_factor", width_factor, owner=owner, open_below=True)
+            else bounds("width_factor", width_factor, owner=owner, lowest=_ABOVE)
         )
 
     def matrices(self, images: Tensor, generator: Generator | None) -> Tensor:
-        rows = 1 + _uniform(self.height_factor, images, generator)
+        rows = 1 + uniform(self.height_factor, images, generator)
         columns = (
-            rows
-            if self.width_factor is None
-            else 1 + _uniform(self.width_factor, images, generator)
+            rows if self.width_factor is None else 1 + uniform(self.width_factor, images, generator)
         )
         return zoom_matrices(rows, columns, images.shape[1], images.shape[2])
 
 
 @register_layer("RandomTranslation")
-class RandomTranslation(_Affine):
+class RandomTranslation(Affine):
     """Shift each picture.
 
     Args:
@@ -327,40 +301,10 @@ class RandomTranslation(_Affine):
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **options)
         owner = "RandomTranslation"
-        self.height_factor = _bounds("height_factor", height_factor, owner=owner)
-        self.width_factor = _bounds("width_factor", width_factor, owner=owner)
+        self.height_factor = bounds("height_factor", height_factor, owner=owner)
+        self.width_factor = bounds("width_factor", width_factor, owner=owner)
 
     def matrices(self, images: Tensor, generator: Generator | None) -> Tensor:
-        down = _uniform(self.height_factor, images, generator) * images.shape[1]
-        right = _uniform(self.width_factor, images, generator) * images.shape[2]
+        down = uniform(self.height_factor, images, generator) * images.shape[1]
+        right = uniform(self.width_factor, images, generator) * images.shape[2]
         return translation_matrices(down, right)
-
-
-def _bounds(
-    name: str, factor: Factor, *, owner: str, open_below: bool = False
-) -> tuple[float, float]:
-    """f as (-f, f), a pair in order; each in [-1, 1], or in (-1, 1] with `open_below`."""
-    if isinstance(factor, (list, tuple)) and len(factor) != 2:
-        raise ArgumentError(
-            f"{owner}: {name} must be a number or two, got {factor!r}",
-            where=f"{owner}({name}=...)",
-            why="two numbers are the bounds of the draw",
-            fix=f"{owner}({name}=(-0.1, 0.1))",
-        )
-    lowest = math.nextafter(-1, 0) if open_below else -1.0
-
-    def checked(bound: float) -> float:
-        return check_number(name, bound, owner=owner, minimum=lowest, maximum=1)
-
-    if isinstance(factor, (list, tuple)):
-        low, high = sorted(checked(bound) for bound in factor)
-    else:
-        high = abs(checked(factor))  # type: ignore[arg-type]  # a sequence that is neither raises
-        low = -high  # -1 is reached only so, as in Keras: RandomZoom(1.0)
-    return low, high
-
-
-def _uniform(bounds: tuple[float, float], images: Tensor, generator: Generator | None) -> Tensor:
-    """One number between the bounds for each picture, (B,)."""
-    empty = torch.empty(len(images), dtype=torch.float32, device=images.device)
-    return empty.uniform_(*bounds, generator=generator)

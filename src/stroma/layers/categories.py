@@ -123,7 +123,7 @@ class Discretization(Layer):
     """
 
     receptive = None
-    not_in_config = "trainable"
+    not_in_config = ("trainable",)
 
     def __init__(
         self,
