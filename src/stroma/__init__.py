@@ -13,9 +13,9 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "activations", "applications", "backend", "callbacks", "compress", "config", "constraints",
-    "data", "diagnostics", "dtype_policies", "explain", "initializers", "layers", "losses",
-    "metrics", "mixed_precision", "models", "ops", "optimizers", "regularizers", "saving",
-    "schedules", "transfer", "utils", "zoo",
+    "data", "datasets", "diagnostics", "dtype_policies", "explain", "initializers", "layers",
+    "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing",
+    "random", "regularizers", "saving", "schedules", "transfer", "utils", "zoo",
 )  # fmt: skip
 _NAMES = {  # public name -> the module that defines it
     "Input": "stroma.layers",
