@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -126,8 +127,8 @@ class GraphReader:
         try:
             if isinstance(target, Layer):
                 kwargs = {k: v for k, v in kwargs.items() if v is not None or k == "training"}
-                if kwargs.get("training", 0) is None:
-                    del kwargs["training"]
+                if "training" in kwargs and kwargs["training"] in (None, _by_itself(target)):
+                    del kwargs["training"]  # Keras writes defaults too: the model decides
                 outputs = target(*args, **kwargs)
             else:
                 if not any_symbolic(args, kwargs):
@@ -230,3 +231,9 @@ def is_input(described: Any) -> bool:
         and described.get("class_name") == "InputLayer"
         and isinstance(described.get("config"), dict)
     )
+
+
+def _by_itself(layer: Layer) -> Any:
+    """What `training` is when the layer is called outside a model and nobody says."""
+    parameter = inspect.signature(layer.call).parameters.get("training")
+    return None if parameter is None else parameter.default
