@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stroma import layers
+from stroma import layers, models
 from stroma.core.errors import ShapeError
 from stroma.core.layer import Layer
 from stroma.core.shape_run import AXIS_PROBES, BATCH_PROBES, in_shape_run, real_tensors, shape_run
@@ -113,3 +113,28 @@ def test_an_error_inside_leaves_the_shape_run():
         1 / 0  # noqa: B018
     assert not in_shape_run()
     assert not torch.zeros(1).is_meta
+
+
+def test_a_stack_without_input_shape_inside_a_layer_is_built_when_the_layer_is_recorded():
+    """The network of a transformer's block, as tutorials write it."""
+
+    class Block(Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = models.Sequential([layers.Dense(8, activation="relu"), layers.Dense(4)])
+
+        def call(self, inputs):
+            return inputs + self.inner(inputs)
+
+    inputs = layers.Input((5, 4))
+    block = Block()
+    outputs = block(inputs)
+    assert outputs.shape == (None, 5, 4)
+    assert [tuple(weight.keras_view.shape) for weight in block.weights] == [
+        (4, 8),
+        (8,),
+        (8, 4),
+        (4,),
+    ]
+    assert not any(weight.is_meta for weight in block.weights)
+    assert models.Model(inputs, outputs)(torch.ones(2, 5, 4)).shape == (2, 5, 4)

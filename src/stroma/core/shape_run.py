@@ -66,7 +66,8 @@ def shape_run() -> Iterator[None]:
     spare_the_compiler()
     _state.depth = getattr(_state, "depth", 0) + 1
     try:
-        with torch.no_grad(), torch.device("meta"), _MetaTwins():
+        # a network that is built within a shape run, in `real_tensors`, makes runs of its own
+        with torch._C._EnableTorchFunction(), torch.no_grad(), torch.device("meta"), _MetaTwins():
             yield
     finally:
         _state.depth -= 1
