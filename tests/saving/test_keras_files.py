@@ -214,13 +214,13 @@ def test_stroma_says_itself_which_layers_keras_has_not() -> None:
 def test_layers_that_keras_keeps_beside_its_applications(tmp_path: Path) -> None:
     inputs = layers.Input((4,))
     scaled = layers.LayerScale(0.5, 4)(inputs)
-    mine = Model(inputs, layers.CustomScaleLayer(0.25)([inputs, scaled]))
+    mine = models.Model(inputs, layers.CustomScaleLayer(0.25)([inputs, scaled]))
     x = numbers(3, 4)
     there = keras.models.load_model(mine.save(tmp_path / "mine.keras"))
     np.testing.assert_allclose(theirs(there, x)[0], x * 1.125, rtol=1e-6)
     there.layers[1].set_weights([np.arange(4, dtype="float32")])
     there.save(tmp_path / "theirs.keras")
-    back = load_model(tmp_path / "theirs.keras")
+    back = models.load_model(tmp_path / "theirs.keras")
     same(ours(back, x), theirs(there, x))
 
 

@@ -124,6 +124,7 @@ from stroma.layers.sample_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from stroma.layers.scaling import CustomScaleLayer, LayerScale
 from stroma.layers.serialization import deserialize, serialize
 from stroma.layers.sharpness import RandomGaussianBlur, RandomSharpness
 from stroma.layers.spectral import SpectralNormalization
@@ -177,6 +178,7 @@ __all__ = [
     "UnitNormalization", "SpectralNormalization",
     "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization",
     "Dot", "dot", "serialize", "deserialize",
+    "CustomScaleLayer", "LayerScale",
     "Dropout", "StochasticDepth", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
     "SimpleRNN", "LSTM", "GRU", "RNN", "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells",
     "Bidirectional", "TimeDistributed", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",

@@ -9,7 +9,13 @@ from stroma.core.registry import Registry
 
 layers_registry: Registry[type[Layer]] = Registry("layer", "keras.layers")
 register_layer = layers_registry.register
-OWN = frozenset({"ConvNeXtBlock", "StochasticDepth"})  # Keras has none: files say "stroma"
+# Where files say a layer comes from, if not from `keras.layers`: Keras has none, or hides it
+ELSEWHERE = {
+    "ConvNeXtBlock": "stroma",
+    "StochasticDepth": "stroma",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+    "LayerScale": "keras.src.applications.convnext",
+}
 
 register_layer("InputLayer")(InputLayer)  # it stands below this room and cannot enter itself
 

@@ -18,7 +18,7 @@ from stroma.core.custom_objects import REGISTERED, get_registered_name
 from stroma.core.errors import FileFormatError, GraphError, did_you_mean
 from stroma.core.layer import BaseOptions, LayerOptions
 from stroma.core.registry import Registry, registries
-from stroma.layers.registry import OWN, layers_registry, refuse_unsafe
+from stroma.layers.registry import ELSEWHERE, layers_registry, refuse_unsafe
 
 # "Functional" (the class of networks with a graph) and "Sequential"; `stroma.models` enters them
 networks_registry: Registry[Any] = Registry("network", "keras.models")
@@ -44,7 +44,7 @@ def describe(thing: Any) -> dict[str, Any]:
         module: str | None = "keras" if name == "Sequential" else "keras.src.models.functional"
         full_name = None if name == "Sequential" else name
     elif layers_registry.name_of(cls):
-        module, full_name = "stroma" if name in OWN else layers_registry.keras_module, None
+        module, full_name = ELSEWHERE.get(name, layers_registry.keras_module), None
     else:
         module, full_name = None, get_registered_name(cls)
     config = plain(thing.get_config(), cls if module else None)
