@@ -9,12 +9,13 @@ Example:
 """
 
 from stroma.core.dtypes import DTypePolicy, dtype_policy, set_dtype_policy
+from stroma.optimizers import LossScaleOptimizer
 
 Policy = DTypePolicy
 global_policy = dtype_policy
 set_global_policy = set_dtype_policy
 
 __all__ = [
-    "DTypePolicy", "Policy", "dtype_policy", "global_policy", "set_dtype_policy",
+    "DTypePolicy", "LossScaleOptimizer", "Policy", "dtype_policy", "global_policy", "set_dtype_policy",
     "set_global_policy",
 ]  # fmt: skip

@@ -82,8 +82,9 @@ class Model(Savable, Steps):
             run_eagerly: True never compiles.
             steps_per_execution: Accepted; every step is dispatched by itself here.
             jit_compile: True runs through `torch.compile`; "auto" follows static rules.
-            auto_scale_loss: Accepted; float16 is scaled by the optimizer's own factor.
-            precision: "auto", "float32" or "bfloat16": what `fit` computes in.
+            auto_scale_loss: Whether, in float16 (by `precision` or a "mixed_float16" policy), the
+                optimizer becomes one inside a `LossScaleOptimizer`.
+            precision: "auto", "float32", "bfloat16" or "float16": what `fit` computes in.
             tune: Must be False: nothing is measured yet, "auto" follows static rules.
         Raises: ArgumentError: a name is not known; `tune`; `jit_compile` for a class with
             steps of its own.
@@ -102,12 +103,14 @@ class Model(Savable, Steps):
                 why="they call the model and its parts themselves",
                 fix="compile the parts that cost most: self.generator = torch.compile(generator)",
             )
+        in_float16 = {"float16", "mixed_float16"} & {precision, self.dtype_policy.name}
         object.__setattr__(
             self,
             "_compiled",
             fitting.compiled(
                 optimizer, loss, loss_weights, metrics, weighted_metrics, precision=precision,
                 jit_compile=False if run_eagerly else jit_compile, output_names=self.output_names,
+                scaled=auto_scale_loss and bool(in_float16),
             ),
         )  # fmt: skip
         object.__setattr__(self, "_state", None)  # it holds the optimizer and the loss of before

@@ -17,6 +17,7 @@ from stroma.optimizers.ftrl import Ftrl
 from stroma.optimizers.group import Group
 from stroma.optimizers.lamb import Lamb
 from stroma.optimizers.lion import Lion
+from stroma.optimizers.loss_scale import LossScaleOptimizer
 from stroma.optimizers.muon import Muon
 from stroma.optimizers.nadam import Nadam
 from stroma.optimizers.rmsprop import RMSprop
@@ -26,7 +27,7 @@ from stroma.optimizers.slots import Slot
 
 __all__ = [
     "Optimizer", "SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Adadelta", "Adafactor", "Adamax",
-    "Ftrl", "Lamb", "Lion", "Muon", "Nadam", "ScheduleFreeAdamW",
+    "Ftrl", "Lamb", "Lion", "Muon", "Nadam", "ScheduleFreeAdamW", "LossScaleOptimizer",
     "Group", "Slot", "get", "serialize", "deserialize",
 ]  # fmt: skip
 

@@ -61,11 +61,18 @@ def compiled(
     precision: str = "auto",
     jit_compile: bool | str = "auto",
     output_names: list[str] | None = None,
+    scaled: bool = False,
 ) -> Compiled:
-    """Resolve names to an optimizer, losses and metrics."""
+    """Resolve names to an optimizer, losses and metrics.
+
+    The loss is scaled where `scaled` says so: gradients in float16 vanish below 6e-8.
+    """
     check_choice("jit_compile", jit_compile, ("auto", True, False), owner="compile")
+    made = optimizers.get(optimizer)
+    if scaled and made is not None and not isinstance(made, optimizers.LossScaleOptimizer):
+        made = optimizers.LossScaleOptimizer(made)
     return Compiled(
-        optimizer=optimizers.get(optimizer),
+        optimizer=made,
         objective=Objective(loss, loss_weights, metrics, weighted_metrics, output_names),
         precision=precision,
         jit_compile=jit_compile,
