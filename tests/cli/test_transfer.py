@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from stroma import layers, models
 from stroma.cli.main import main
 from stroma.core.runs import read_run
+from stroma.core.seeds import set_random_seed
 from stroma.zoo import resnet20
 
 
@@ -154,8 +156,40 @@ def test_a_typo_is_found_where_it_was_typed(capsys, photos, weights, option, wor
     assert f"where:  {option} {word}\n" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """As a Keras user has it: pixels 0 to 255 in, its own classes out."""
+    set_random_seed(0)
+    pixels = layers.Input((24, 24, 3))
+    x = layers.Rescaling(1 / 255)(pixels)
+    x = layers.Conv2D(8, 3, strides=2, activation="relu", name="maps")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = models.Model(pixels, layers.Dense(5, activation="softmax", name="head")(x))
+    file = tmp_path_factory.mktemp("network") / "mine.keras"
+    model.save(file)
+    return str(file)
+
+
 @pytest.mark.parametrize("option", ["--base", "--weights"])
-def test_a_keras_file_is_told_the_road_that_takes_it(capsys, photos, option):
-    assert main(["transfer", str(photos), option, "mine.keras"]) == 2
-    shown = capsys.readouterr().err
-    assert "mine.keras is a whole network" in shown and "load_base('mine.keras')" in shown
+def test_a_keras_file_is_a_base(capsys, photos, network, option):
+    assert main(["transfer", str(photos), option, network, "--folds", "0", "--head", "ridge"]) == 0
+    assert "mine, frozen + ridge head" in capsys.readouterr().out
+    run = read_run(next(Path("runs").iterdir()))
+    assert run.base.weights_file == network and run.base.architecture == "mine"
+    assert tuple(run.plan.image_size) == (24, 24)  # what its input asks for
+    shipped = models.load_model(next(Path("runs").iterdir()) / "model.keras")
+    given = models.load_model(network).get_weights()[:2]  # of the convolution
+    for kept, own in zip(shipped.get_weights(), given, strict=False):
+        np.testing.assert_array_equal(kept, own)
+
+
+def test_photos_are_checked_by_a_keras_file(capsys, photos, network):
+    assert main(["check", str(photos), "--base", network]) in (0, 1)
+    assert "mine, " in capsys.readouterr().out
+
+
+def test_a_keras_file_is_named_once_and_is_there(capsys, photos, network, weights):
+    assert main(["transfer", str(photos), "--base", network, "--weights", weights]) == 2
+    assert "a .keras file holds a network and its weights" in capsys.readouterr().err
+    assert main(["transfer", str(photos), "--base", "nowhere.keras"]) == 2
+    assert "there is no file nowhere.keras" in capsys.readouterr().err

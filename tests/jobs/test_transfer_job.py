@@ -6,6 +6,7 @@ import torch
 from job_photos import write_colours
 from sklearn.decomposition import PCA
 
+from stroma import layers, models
 from stroma.core.errors import ArgumentError, WeightsError
 from stroma.core.runs import read_run
 from stroma.jobs import TrainOptions, Watch, resume, train
@@ -126,6 +127,22 @@ def test_a_stopped_run_goes_on_to_the_same_end(photos, base, finished, tmp_path,
     again = resume(tmp_path / "r")
     assert again.headline == finished.headline and again.confusion == finished.confusion
     assert [rung.name for rung in again.ladder] == ["features + ridge", "head: lda"]
+
+
+def test_a_run_on_a_keras_file_goes_on(photos, tmp_path):
+    pixels = layers.Input((24, 24, 3))
+    maps = layers.Conv2D(8, 3, activation="relu")(layers.Rescaling(1 / 255)(pixels))
+    answers = layers.Dense(5)(layers.GlobalAveragePooling2D()(maps))
+    models.Model(pixels, answers).save(tmp_path / "mine.keras")
+    named = {"model": str(tmp_path / "mine.keras"), "size": None}
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            options(photos, None, out=tmp_path / "stopped", **named),
+            StopAt("heads", KeyboardInterrupt()),
+        )
+    whole = train(options(photos, None, out=tmp_path / "whole", **named))
+    again = resume(tmp_path / "stopped")
+    assert again.headline == whole.headline and again.confusion == whole.confusion
 
 
 class Steps(Watch):

@@ -10,7 +10,7 @@ from pathlib import Path
 from stroma import zoo
 from stroma.core.errors import ArgumentError, WeightsError
 from stroma.jobs.options import TrainOptions
-from stroma.transfer.bases import architecture_of
+from stroma.transfer.bases import architecture_of, network_file
 from stroma.zoo.hub import hub_weights, is_hub_name
 from stroma.zoo.weights import TABLE, FoundWeights, find_local, resolve_weights, torch_cache
 
@@ -44,9 +44,10 @@ def choose_road(
     Raises: ArgumentError: the network is unknown, or the weights do not say theirs.
         WeightsError: the weights are not there, or damaged.
     """
-    base = options.model or options.weights or ""
-    if base.endswith(".keras"):
-        raise _own_network(options.path, base)
+    if network := _own_network(options):
+        other = _typed(options.path, "--weights", "none")
+        return Road(f"you named a network ({network})", other, (network_file(network),),
+                    network.stem)  # fmt: skip
     if options.model is not None:
         zoo.architectures.lookup(options.model)
     given, fixed = options.weights, options.road == "features"
@@ -121,15 +122,27 @@ def _rank(found: FoundWeights) -> int:
     return _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
 
 
-def _own_network(path: str, base: str) -> ArgumentError:
-    """A run names its base by the zoo, to build it anew when it goes on."""
-    taught = f"transfer(load_base({base!r}), data.images({path!r}, size=...))"
-    return ArgumentError(
-        f"{base} is a whole network, and a run builds its base by a name",
-        where=f"--base {base}",
-        why="from Python it is a base like any other; stroma rank takes it too",
-        fix=f"from stroma import data; from stroma.transfer import load_base, transfer; {taught}",
-    )
+def _own_network(options: TrainOptions) -> Path | None:
+    """The `.keras` file that was named, as the base or as its weights."""
+    given = [name for name in (options.model, options.weights) if name]
+    named = [name for name in given if name.endswith(".keras")]
+    if not named:
+        return None
+    if len(given) > 1:
+        raise ArgumentError(
+            f"both {given[0]} and {given[1]} are named",
+            where=f"--base {given[0]} --weights {given[1]}",
+            why="a .keras file holds a network and its weights",
+            fix=f"--base {named[0]}",
+        )
+    if not Path(named[0]).is_file():
+        raise WeightsError(
+            f"there is no file {named[0]}",
+            where=str(Path(named[0]).resolve()),
+            why="a base that ends in .keras is a file with a network and its weights",
+            fix="the path of a file that is there, or a name such as squeezenet1_1",
+        )
+    return Path(named[0])
 
 
 def _suits(found: FoundWeights, size: tuple[int, int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from stroma.data import ImageData, Part
 from stroma.jobs.watch import Watch
 from stroma.models import Model
 from stroma.transfer import feature_extractor, features
+from stroma.transfer.bases import load_base
 from stroma.transfer.unlike import output_layer
 from stroma.zoo.weights import FoundWeights
 
@@ -84,9 +86,7 @@ def pretrained(name: str, found: FoundWeights, data: ImageData, layer: str | Non
 
     Raises: GraphError, ShapeError: the base has no such layer, or its output is no map.
     """
-    model = zoo.architectures.lookup(name)(
-        weights=found.path, include_top=False, input_shape=data.shape
-    )
+    model = _network(name, found.path, data)
     model.preprocessing = found.preprocessing
     return feature_extractor(model, layer=layer)
 
@@ -105,10 +105,17 @@ def facts_of_base(
 
 def load_extractor(base: Base, data: ImageData) -> Model:
     """The extractor that a plan named, for a run that goes on."""
-    model = zoo.architectures.lookup(base.architecture)(
-        weights=base.weights_file, include_top=False, input_shape=data.shape
-    )
+    model = _network(base.architecture, Path(base.weights_file), data)
     return feature_extractor(model, layer=base.layer if base.cut else None)
+
+
+def _network(name: str, weights: Path, data: ImageData) -> Model:
+    """The base without its head: what a `.keras` file holds, else the zoo's with these weights."""
+    if weights.suffix == ".keras":
+        return load_base(weights, input_shape=data.shape)
+    return zoo.architectures.lookup(name)(
+        weights=weights, include_top=False, input_shape=data.shape
+    )
 
 
 def _last_layer(extractor: Model) -> str:

@@ -13,11 +13,11 @@ from stroma.core.errors import ArgumentTypeError, GraphError, ShapeError, Weight
 from stroma.core.preprocessing import Preprocessing
 from stroma.core.records_transfer import BaseFacts
 from stroma.models import Model
-from stroma.saving import load_model
+from stroma.saving import load_architecture, load_model
 from stroma.saving.files import regular_file
 from stroma.saving.weights import read_weights
 from stroma.transfer.unlike import below_head
-from stroma.zoo.cards import read_card
+from stroma.zoo.cards import Card, read_card
 from stroma.zoo.hub import hub_weights, is_hub_name
 from stroma.zoo.table import TABLE
 from stroma.zoo.translation import resnet_of, torchvision_names
@@ -96,6 +96,28 @@ def provenance(base: nn.Module) -> BaseFacts:
         weights_file=str(found.path), sha256=found.sha256, place=found.place,
         licence=found.licence,
     )  # fmt: skip
+
+
+def network_file(path: Path) -> FoundWeights:
+    """A `.keras` file as a base: where no card lies beside it, pixels enter as they are.
+
+    That is right where the arithmetic of pixels lies in the network, as it does in every model that
+    stroma ships and behind Keras' `Rescaling`.
+
+    Raises: FileFormatError: the file is no network. ShapeError: it takes no pictures.
+    """
+    shape = load_architecture(regular_file(path)).input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise ShapeError(
+            f"the network in {path.name} takes {shape}, not pictures",
+            where=str(path),
+            why="a base takes one batch of pictures: (batch, height, width, channels)",
+            fix="a network whose input is layers.Input((height, width, 3))",
+        )
+    card, (height, width) = read_card(path), shape[1:3]
+    if card is None and height and width:
+        card = Card(preprocessing=Preprocessing(size=(height, width), scale=1.0))
+    return FoundWeights(path=path, place="the given path", card=card)
 
 
 def architecture_of(path: Path) -> str:
