@@ -15,10 +15,9 @@ from stroma.ops.control import (
     vectorized_map, while_loop,
 )
 from stroma.ops.creation import (
-    arange, array, bartlett, blackman, cast, constant, convert_to_numpy, convert_to_tensor,
-    dtype, empty, empty_like, eye, full, full_like, geomspace, hamming, hanning, identity,
-    is_tensor, kaiser, linspace, logspace, ndim, ones, ones_like, rank, saturate_cast, shape,
-    size, stop_gradient, tri, zeros, zeros_like,
+    arange, array, cast, constant, convert_to_numpy, convert_to_tensor, dtype, empty,
+    empty_like, eye, full, full_like, geomspace, identity, is_tensor, linspace, logspace, ndim,
+    ones, ones_like, rank, saturate_cast, shape, size, stop_gradient, tri, zeros, zeros_like,
 )
 from stroma.ops.elementwise import (
     abs, absolute, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, bitwise_invert,
@@ -68,6 +67,9 @@ from stroma.ops.shapes import (
 )
 from stroma.ops.signal import (
     fft, fft2, ifft2, irfft, istft, rfft, stft,
+)
+from stroma.ops.windows import (
+    bartlett, blackman, hamming, hanning, kaiser,
 )
 # isort: on
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stroma.core.dtypes import dtype_policy, to_dtype
 from stroma.core.symbolic import any_symbolic, is_symbolic, record
+from stroma.ops.arguments import documented
 
 Inputs = Literal["any", "floating", "alike", "several", "alike floating", "made"]
 Result = torch.dtype | Callable[[torch.dtype], torch.dtype] | None
@@ -61,7 +62,7 @@ def operation(
         return apply(function, *given, inputs=inputs, result=result, **chosen)
 
     call.__signature__ = signature  # type: ignore[attr-defined]  # what help() and editors show
-    call.__doc__ = doc
+    call.__doc__ = documented(doc, signature)
     call.__name__ = call.__qualname__ = getattr(function, "__name__", "operation").strip("_")
     return call
 

@@ -21,6 +21,9 @@ from stroma.ops.calling import to_tensor
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """true_fn() where the truth value holds, else false_fn().
 
+    Args:
+        pred: A truth value.
+        true_fn, false_fn: Functions without arguments.
     Example:
         >>> cond(3 > 2, lambda: "yes", lambda: "no")
         'yes'
@@ -69,6 +72,11 @@ def while_loop(
 def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
     """body_fun(i, value) for each i from lower to upper - 1, each on what the one before gave.
 
+    Args:
+        lower: The first i.
+        upper: The one after the last.
+        body_fun: Takes i and the value, gives the next value.
+        init_val: The value at first.
     Example:
         >>> fori_loop(0, 4, lambda i, total: total + i, 0)
         6
@@ -82,6 +90,9 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """f on each entry along the first axis; the results are stacked.
 
+    Args:
+        f: Takes an entry.
+        xs: Tensors, nested or not.
     Example:
         >>> map(lambda x: x * x, [1.0, 2.0, 3.0])
         tensor([1., 4., 9.])
@@ -181,6 +192,9 @@ def associative_scan(
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     """function on each entry along the first axis, all at once.
 
+    Args:
+        function: Takes an entry.
+        elements: Tensors, nested or not.
     Example:
         >>> vectorized_map(lambda x: x.sum(), [[1.0, 2.0], [3.0, 4.0]])
         tensor([3., 7.])
@@ -268,6 +282,7 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
         tangents: The direction, shaped alike.
         has_aux: fun gives (value, more): more is handed on.
     Example:
+        >>> import warnings; warnings.simplefilter("ignore")  # torch's own, once
         >>> jvp(lambda x: x**2, [torch.tensor(3.0)], [torch.tensor(1.0)])
         (tensor(9.), tensor(6.))
     """

@@ -165,6 +165,10 @@ def empty(shape: Any, dtype: Any = None) -> Tensor:
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     """A tensor filled with one number, or with what can be broadcast to its shape; float32.
 
+    Args:
+        shape: Its size.
+        fill_value: The number.
+        dtype: float32 when None.
     Example:
         >>> full((2,), 7)
         tensor([7., 7.])
@@ -280,6 +284,14 @@ def logspace(
 ) -> Tensor:
     """`base` to the powers of a `linspace`.
 
+    Args:
+        start: The first power.
+        stop: The last power, or, without `endpoint`, the one after it.
+        num: How many.
+        endpoint: Whether stop is one of them.
+        base: What is raised.
+        dtype: A floating one by default.
+        axis: Along which they lie.
     Example:
         >>> logspace(0, 2, 3)
         tensor([  1.,  10., 100.])
@@ -298,6 +310,13 @@ def geomspace(
 ) -> Tensor:
     """`num` numbers, each the same multiple of the one before.
 
+    Args:
+        start: The first.
+        stop: The last, or, without `endpoint`, the one after it.
+        num: How many.
+        endpoint: Whether stop is one of them.
+        dtype: A floating one by default.
+        axis: Along which they lie.
     Example:
         >>> geomspace(1, 8, 4)
         tensor([1., 2., 4., 8.])
@@ -312,61 +331,6 @@ def geomspace(
         numbers = torch.cat(ends).movedim(0, axis)
     series: Tensor = numbers if dtype is None else numbers.to(to_dtype(dtype))
     return series
-
-
-def _window(formula: Any, x: Any) -> Tensor:
-    window: Tensor = formula(int(x), periodic=False)
-    return window
-
-
-def bartlett(x: int) -> Tensor:
-    """Bartlett's window of x weights: a triangle.
-
-    Example:
-        >>> bartlett(5)
-        tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
-    """
-    return _window(torch.bartlett_window, x)
-
-
-def blackman(x: int) -> Tensor:
-    """Blackman's window of x weights.
-
-    Example:
-        >>> blackman(3)[1]
-        tensor(1.)
-    """
-    return _window(torch.blackman_window, x)
-
-
-def hamming(x: int) -> Tensor:
-    """Hamming's window of x weights.
-
-    Example:
-        >>> hamming(3)
-        tensor([0.0800, 1.0000, 0.0800])
-    """
-    return _window(torch.hamming_window, x)
-
-
-def hanning(x: int) -> Tensor:
-    """Von Hann's window of x weights.
-
-    Example:
-        >>> hanning(3)
-        tensor([0., 1., 0.])
-    """
-    return _window(torch.hann_window, x)
-
-
-def kaiser(x: int, beta: float) -> Tensor:
-    """Kaiser's window of x weights; a larger beta is narrower.
-
-    Example:
-        >>> kaiser(3, 14.0)[1]
-        tensor(1.)
-    """
-    return torch.kaiser_window(int(x), periodic=False, beta=float(beta))
 
 
 zeros_like = operation(values.zeros_like, "Zeros in the shape of x.")

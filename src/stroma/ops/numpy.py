@@ -7,9 +7,8 @@ from stroma.ops.control import (
     vectorize,
 )
 from stroma.ops.creation import (
-    arange, array, bartlett, blackman, empty, empty_like, eye, full, full_like, geomspace,
-    hamming, hanning, identity, kaiser, linspace, logspace, ndim, ones, ones_like, size, tri,
-    zeros, zeros_like,
+    arange, array, empty, empty_like, eye, full, full_like, geomspace, identity, linspace,
+    logspace, ndim, ones, ones_like, size, tri, zeros, zeros_like,
 )
 from stroma.ops.elementwise import (
     abs, absolute, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctanh, bitwise_invert,
@@ -42,6 +41,9 @@ from stroma.ops.shapes import (
     pad, ravel, repeat, reshape, roll, rot90, split, squeeze, stack, swapaxes, take,
     take_along_axis, tile, trace, transpose, tril, triu, unravel_index, vander, view, vsplit,
     vstack,
+)
+from stroma.ops.windows import (
+    bartlett, blackman, hamming, hanning, kaiser,
 )
 # isort: on
 

@@ -84,6 +84,10 @@ cdist = operation(values.distances, "Euclidean distances between rows of x and r
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     """Sums of products as Einstein's notation says: "ij,jk->ik" multiplies matrices.
 
+    Args:
+        subscripts: A letter for each axis of each tensor, and those of the result.
+        operands: The tensors.
+        kwargs: Accepted for Keras' signature.
     Example:
         >>> einsum("i,i->", [1.0, 2.0], [3.0, 4.0])
         tensor(11.)
@@ -95,6 +99,11 @@ def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8,
              equal_nan: bool = False) -> Tensor:  # fmt: skip
     """Whether `isclose` holds everywhere.
 
+    Args:
+        x1, x2: Numbers.
+        rtol: Share of x2 by which they may differ.
+        atol: By how much they may differ besides.
+        equal_nan: Whether NaN equals NaN.
     Example:
         >>> bool(allclose([1.0], [1.0 + 1e-7]))
         True
@@ -106,6 +115,11 @@ def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8,
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each number of x1 occurs in x2; whether it does not, with `invert`.
 
+    Args:
+        x1: Numbers asked for.
+        x2: Numbers there are.
+        assume_unique: Whether both hold each number once, which is faster.
+        invert: Whether the answer is turned.
     Example:
         >>> isin([1, 2, 3], [3, 1])
         tensor([ True, False,  True])
@@ -129,6 +143,10 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """For each place the choice whose condition is the first that holds, else the default.
 
+    Args:
+        condlist: Truth values, one tensor a condition.
+        choicelist: One tensor for each condition.
+        default: Where no condition holds.
     Example:
         >>> select([[True, False], [True, True]], [[1, 1], [2, 2]])
         tensor([1, 2], dtype=torch.int32)

@@ -82,6 +82,10 @@ argpartition = operation(counting.argpartition, "An order with the `kth` number 
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     """The mean over axes, each number weighed.
 
+    Args:
+        x: Numbers.
+        axis: One axis or several; all when None.
+        weights: Of x's shape, or of its size along the axis.
     Example:
         >>> average([1.0, 3.0], weights=[3.0, 1.0])
         tensor(1.5000)

@@ -89,6 +89,10 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     """The part of `shape` that starts at these places; a size of -1 takes the rest.
 
+    Args:
+        inputs: Any tensor.
+        start_indices: Where it starts, one place an axis.
+        shape: Its size.
     Example:
         >>> slice([[1, 2, 3], [4, 5, 6]], (0, 1), (2, 2)).tolist()
         [[2, 3], [5, 6]]
@@ -99,6 +103,10 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     """With `updates` in place of the part that starts at these places.
 
+    Args:
+        inputs: Any tensor.
+        start_indices: Where the part starts, one place an axis.
+        updates: The part.
     Example:
         >>> slice_update([1, 2, 3, 4], [1], [7, 8]).tolist()
         [1, 7, 8, 4]
@@ -130,6 +138,10 @@ def nonzero(x: Any) -> Tensor:
 def scatter(indices: Any, values: Any, shape: Any) -> Tensor:
     """Zeros with values added at places: indices (N, axes), values (N, *).
 
+    Args:
+        indices: Places (N, axes).
+        values: What is added there (N, *).
+        shape: That of the result.
     Example:
         >>> scatter([[0], [2]], [1.0, 5.0], (4,))
         tensor([1., 0., 5., 0.])

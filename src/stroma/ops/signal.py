@@ -47,6 +47,9 @@ def ifft2(x: tuple[Any, Any]) -> tuple[Tensor, Tensor]:
 def irfft(x: tuple[Any, Any], fft_length: int | None = None) -> Tensor:
     """The inverse of `rfft`: `fft_length` real numbers.
 
+    Args:
+        x: Real and imaginary part.
+        fft_length: How many numbers; 2 (n - 1) when None.
     Example:
         >>> irfft(rfft([1.0, 2.0, 3.0, 4.0]))
         tensor([1., 2., 3., 4.])
