@@ -1,23 +1,17 @@
-"""Keras' DenseNet: the layers of `stroma.zoo.densenet121` with Keras' names and epsilon."""
+"""Keras' DenseNet: the layers of torchvision's with Keras' names and epsilon."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from stroma import layers
-from stroma.applications.building import (
-    InputShape,
-    Pooling,
-    Symbolic,
-    Weights,
-    entry,
-    loaded,
-    with_top,
-)
+from stroma.applications.building import Symbolic, network
+from stroma.applications.imagenet_utils import decode_predictions, preprocessing
 from stroma.core.preprocessing import PREPROCESSING_MODES
-from stroma.models import Model
 
-_DEPTHS = (6, 12, 24, 16)
+__all__ = [
+    "DenseNet121", "DenseNet169", "DenseNet201", "decode_predictions", "preprocess_input",
+]  # fmt: skip
+
+preprocess_input = preprocessing("torch")
 _GROWTH = 32  # channels that each layer adds
 
 
@@ -40,29 +34,21 @@ def _transition(x: Symbolic, name: str) -> Symbolic:
     return layers.AveragePooling2D(2, 2, name=f"{name}_pool")(x)
 
 
-def _features(x: Symbolic) -> Symbolic:
+def _features(x: Symbolic, depths: tuple[int, ...]) -> Symbolic:
     x = layers.ZeroPadding2D(3)(x)
     x = layers.Conv2D(64, 7, 2, use_bias=False, name="conv1_conv")(x)
     x = layers.ZeroPadding2D(1)(_activated(x, "conv1_"))
     x = layers.MaxPooling2D(3, 2, name="pool1")(x)
-    for stage, depth in enumerate(_DEPTHS, start=2):
+    for stage, depth in enumerate(depths, start=2):
         for number in range(1, depth + 1):
             x = _layer(x, f"conv{stage}_block{number}")
-        if stage <= len(_DEPTHS):
+        if stage <= len(depths):
             x = _transition(x, f"pool{stage}")
     return _activated(x, "")
 
 
-def DenseNet121(  # noqa: N802  (Keras' name)
-    include_top: bool = True,
-    weights: Weights = None,
-    input_tensor: Any = None,
-    input_shape: InputShape = None,
-    pooling: Pooling = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str = "densenet121",
-) -> Model:
+@network("densenet121", PREPROCESSING_MODES["torch"])
+def DenseNet121(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
     """Keras' DenseNet-121: 8,062,504 numbers, of which 83,648 are BatchNorm's statistics.
 
     Arguments as `ResNet50`.
@@ -71,9 +57,22 @@ def DenseNet121(  # noqa: N802  (Keras' name)
     Raises: WeightsError: the weights do not fit, torchvision's among them.
     Reference: Huang et al. 2017, "Densely Connected Convolutional Networks", table 1.
     """
-    inputs = entry(input_tensor, input_shape, include_top, 224)
-    x = with_top(
-        _features(inputs), include_top=include_top, pooling=pooling, classes=classes,
-        activation=classifier_activation, owner=name,
-    )  # fmt: skip
-    return loaded(Model(inputs, x, name=name), weights, PREPROCESSING_MODES["torch"])
+    return _features(x, (6, 12, 24, 16))
+
+
+@network("densenet169", PREPROCESSING_MODES["torch"])
+def DenseNet169(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
+    """Keras' DenseNet-169: 14,307,880 numbers. Arguments as `ResNet50`.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 1664) without top
+    """
+    return _features(x, (6, 12, 32, 32))
+
+
+@network("densenet201", PREPROCESSING_MODES["torch"])
+def DenseNet201(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
+    """Keras' DenseNet-201: 20,242,984 numbers. Arguments as `ResNet50`.
+
+    Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 1920) without top
+    """
+    return _features(x, (6, 12, 48, 32))

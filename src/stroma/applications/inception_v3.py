@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Literal
 
 from stroma import layers
-from stroma.applications.building import (
-    InputShape,
-    Pooling,
-    Symbolic,
-    Weights,
-    entry,
-    loaded,
-    with_top,
-)
+from stroma.applications.building import Symbolic, network
+from stroma.applications.imagenet_utils import decode_predictions, preprocessing
 from stroma.core.preprocessing import PREPROCESSING_MODES
-from stroma.models import Model
 
+__all__ = ["InceptionV3", "decode_predictions", "preprocess_input"]
+
+preprocess_input = preprocessing("tf")
+Padding = Literal["same", "valid"]
 Unit = tuple[int, int, int]  # filters, height and width of the window
 Branch = tuple[Unit, ...]
 
 
-def _unit(x: Symbolic, unit: Unit, stride: int = 1, padding: Any = "same") -> Symbolic:
+def _unit(x: Symbolic, unit: Unit, stride: int = 1, padding: Padding = "same") -> Symbolic:
     filters, height, width = unit
     x = layers.Conv2D(filters, (height, width), stride, padding, use_bias=False)(x)
     x = layers.BatchNormalization(scale=False)(x)  # the next convolution can scale
@@ -93,16 +88,8 @@ def _features(x: Symbolic) -> Symbolic:
     return x
 
 
-def InceptionV3(  # noqa: N802  (Keras' name)
-    include_top: bool = True,
-    weights: Weights = None,
-    input_tensor: Any = None,
-    input_shape: InputShape = None,
-    pooling: Pooling = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str = "inception_v3",
-) -> Model:
+@network("inception_v3", PREPROCESSING_MODES["tf"], size=299, smallest=75, pool_names=(None, None))
+def InceptionV3(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
     """Keras' Inception v3: 23,851,784 numbers, of which 34,432 are BatchNorm's statistics.
 
     Arguments as `ResNet50`; the usual picture has 299 x 299 pixels, the smallest 75 x 75.
@@ -112,10 +99,4 @@ def InceptionV3(  # noqa: N802  (Keras' name)
     Reference: Szegedy et al. 2016, "Rethinking the Inception Architecture", table 1; without the
         auxiliary classifier, which Keras leaves out.
     """
-    inputs = entry(input_tensor, input_shape, include_top, 299)
-    x = with_top(
-        _features(inputs), include_top=include_top, pooling=pooling, classes=classes,
-        activation=classifier_activation, owner=name, pool_names=("avg_pool", None, None),
-    )  # fmt: skip
-    preprocessing = replace(PREPROCESSING_MODES["tf"], size=(299, 299))
-    return loaded(Model(inputs, x, name=name), weights, preprocessing)
+    return _features(x)

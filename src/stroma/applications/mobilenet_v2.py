@@ -5,6 +5,7 @@ Not `stroma.zoo.mobilenet_v2`, which is torchvision's.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from stroma import layers
@@ -13,31 +14,26 @@ from stroma.applications.building import (
     Pooling,
     Symbolic,
     Weights,
+    averaged,
     correct_pad,
+    divisible,
     entry,
-    loaded,
+    finished,
     with_top,
 )
+from stroma.applications.imagenet_utils import decode_predictions, preprocessing
 from stroma.core.checks import check_number
 from stroma.core.preprocessing import PREPROCESSING_MODES
 from stroma.models import Model
 
+__all__ = ["MobileNetV2", "decode_predictions", "preprocess_input"]
+
+preprocess_input = preprocessing("tf")
 # expansion, filters, blocks, stride of the first: table 2 of the paper
 _STAGES = (
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
     (6, 320, 1, 1),
 )  # fmt: skip
-
-
-def _divisible(channels: float, divisor: int = 8) -> int:
-    """The multiple of `divisor` nearest to `channels` that is not below 90 % of it.
-
-    Example:
-        >>> _divisible(22), _divisible(12), _divisible(3)
-        (24, 16, 8)
-    """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
 def _normalization(x: Symbolic, name: str) -> Symbolic:
@@ -70,16 +66,16 @@ def _block(x: Symbolic, expansion: int, filters: int, stride: int, number: int) 
 
 
 def _features(x: Symbolic, alpha: float) -> Symbolic:
-    x = layers.Conv2D(_divisible(32 * alpha), 3, 2, "same", use_bias=False, name="Conv1")(x)
+    x = layers.Conv2D(divisible(32 * alpha), 3, 2, "same", use_bias=False, name="Conv1")(x)
     x = layers.ReLU(6.0, name="Conv1_relu")(_normalization(x, "bn_Conv1"))
     number = 0
     for expansion, filters, blocks, first_stride in _STAGES:
         for place in range(blocks):
             stride = first_stride if place == 0 else 1
-            x = _block(x, expansion, _divisible(int(filters * alpha)), stride, number)
+            x = _block(x, expansion, divisible(int(filters * alpha)), stride, number)
             number += 1
     # the last convolution gets wider with the others, never narrower
-    x = layers.Conv2D(_divisible(1280 * max(alpha, 1.0)), 1, use_bias=False, name="Conv_1")(x)
+    x = layers.Conv2D(divisible(1280 * max(alpha, 1.0)), 1, use_bias=False, name="Conv_1")(x)
     return layers.ReLU(6.0, name="out_relu")(_normalization(x, "Conv_1_bn"))
 
 
@@ -113,10 +109,11 @@ def MobileNetV2(  # noqa: N802  (Keras' name)
     Reference: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks".
     """
     check_number("alpha", alpha, owner="MobileNetV2", minimum=0, exclusive=True)
-    inputs = entry(input_tensor, input_shape, include_top, 224)
-    x = with_top(
-        _features(inputs, alpha), include_top=include_top, pooling=pooling, classes=classes,
-        activation=classifier_activation, owner="MobileNetV2", pool_names=(None, None, None),
+    x = entry(input_tensor, input_shape, include_top, 224, owner="MobileNetV2")
+    y = with_top(
+        _features(x, alpha), include_top=include_top, pooling=pooling, classes=classes,
+        activation=classifier_activation, owner="MobileNetV2", pool_names=(None, None),
+        summary=partial(averaged, name=None),
     )  # fmt: skip
-    name = name or f"mobilenetv2_{alpha:0.2f}_{inputs.shape[1]}"
-    return loaded(Model(inputs, x, name=name), weights, PREPROCESSING_MODES["tf"])
+    name = name or f"mobilenetv2_{alpha:0.2f}_{x.shape[1]}"
+    return finished(x, y, name, weights, PREPROCESSING_MODES["tf"])

@@ -7,24 +7,20 @@ convolutions have no biases. Weights of one are refused by the other.
 
 from __future__ import annotations
 
-from typing import Any
-
 from stroma import layers
-from stroma.applications.building import (
-    InputShape,
-    Pooling,
-    Symbolic,
-    Weights,
-    entry,
-    loaded,
-    with_top,
-)
+from stroma.applications.building import Symbolic, network
+from stroma.applications.imagenet_utils import decode_predictions, preprocessing
 from stroma.core.preprocessing import PREPROCESSING_MODES
-from stroma.models import Model
+
+__all__ = ["ResNet50", "ResNet101", "ResNet152", "decode_predictions", "preprocess_input"]
+
+preprocess_input = preprocessing("caffe")
+_CAFFE = PREPROCESSING_MODES["caffe"]
 
 
 def _convolution(x: Symbolic, filters: int, kernel: int, name: str, stride: int = 1) -> Symbolic:
-    x = layers.Conv2D(filters, kernel, stride, padding="same", name=f"{name}_conv")(x)
+    padding = "same" if kernel == 3 else "valid"
+    x = layers.Conv2D(filters, kernel, stride, padding, name=f"{name}_conv")(x)
     return layers.BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
 
 
@@ -55,36 +51,8 @@ def _features(x: Symbolic, depths: tuple[int, int, int, int]) -> Symbolic:
     return x
 
 
-def _resnet(
-    depths: tuple[int, int, int, int],
-    include_top: bool,
-    weights: Weights,
-    input_tensor: Any,
-    input_shape: InputShape,
-    pooling: Pooling,
-    classes: int,
-    classifier_activation: str | None,
-    name: str,
-) -> Model:
-    inputs = entry(input_tensor, input_shape, include_top, 224)
-    x = with_top(
-        _features(inputs, depths), include_top=include_top, pooling=pooling, classes=classes,
-        activation=classifier_activation, owner=name,
-    )  # fmt: skip
-    # "caffe" is what Keras' own weights were trained with
-    return loaded(Model(inputs, x, name=name), weights, PREPROCESSING_MODES["caffe"])
-
-
-def ResNet50(  # noqa: N802  (Keras' name)
-    include_top: bool = True,
-    weights: Weights = None,
-    input_tensor: Any = None,
-    input_shape: InputShape = None,
-    pooling: Pooling = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str = "resnet50",
-) -> Model:
+@network("resnet50", _CAFFE)
+def ResNet50(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
     """Keras' ResNet-50: 25,636,712 numbers, of which 53,120 are BatchNorm's statistics.
 
     Args:
@@ -99,50 +67,26 @@ def ResNet50(  # noqa: N802  (Keras' name)
         name: The model's name.
 
     Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 2048) without top
-    Raises: WeightsError: the weights do not fit, torchvision's among them.
+    Raises: WeightsError: the weights do not fit, torchvision's among them; ShapeError: pictures
+        below 32 x 32 pixels; ArgumentError: another `pooling`.
     Reference: He et al. 2016, table 1.
     """
-    return _resnet(
-        (3, 4, 6, 3), include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
+    return _features(x, (3, 4, 6, 3))
 
 
-def ResNet101(  # noqa: N802  (Keras' name)
-    include_top: bool = True,
-    weights: Weights = None,
-    input_tensor: Any = None,
-    input_shape: InputShape = None,
-    pooling: Pooling = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str = "resnet101",
-) -> Model:
+@network("resnet101", _CAFFE)
+def ResNet101(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
     """Keras' ResNet-101: 44,707,176 numbers. Arguments as `ResNet50`.
 
     Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 2048) without top
     """
-    return _resnet(
-        (3, 4, 23, 3), include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
+    return _features(x, (3, 4, 23, 3))
 
 
-def ResNet152(  # noqa: N802  (Keras' name)
-    include_top: bool = True,
-    weights: Weights = None,
-    input_tensor: Any = None,
-    input_shape: InputShape = None,
-    pooling: Pooling = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str = "resnet152",
-) -> Model:
+@network("resnet152", _CAFFE)
+def ResNet152(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
     """Keras' ResNet-152: 60,419,944 numbers. Arguments as `ResNet50`.
 
     Shape: (B, H, W, C) -> (B, classes), or (B, H/32, W/32, 2048) without top
     """
-    return _resnet(
-        (3, 8, 36, 3), include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
+    return _features(x, (3, 8, 36, 3))

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 from stroma import layers
-from stroma.applications.building import (
-    InputShape,
-    Pooling,
-    Symbolic,
-    Weights,
-    entry,
-    loaded,
-    with_top,
-)
+from stroma.applications.building import Symbolic, network
+from stroma.applications.imagenet_utils import decode_predictions, preprocessing
 from stroma.core.preprocessing import PREPROCESSING_MODES
-from stroma.models import Model
 
+__all__ = ["Xception", "decode_predictions", "preprocess_input"]
+
+preprocess_input = preprocessing("tf")
 _ENTRY = ((2, 128), (3, 256), (4, 728))  # block, filters; each halves the size
 _MIDDLE = range(5, 13)
 
@@ -67,16 +59,8 @@ def _features(x: Symbolic) -> Symbolic:
     return x
 
 
-def Xception(  # noqa: N802  (Keras' name)
-    include_top: bool = True,
-    weights: Weights = None,
-    input_tensor: Any = None,
-    input_shape: InputShape = None,
-    pooling: Pooling = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str = "xception",
-) -> Model:
+@network("xception", PREPROCESSING_MODES["tf"], size=299, smallest=71, pool_names=(None, None))
+def Xception(x: Symbolic) -> Symbolic:  # noqa: N802  (Keras' name)
     """Keras' Xception: 22,910,480 numbers, of which 54,528 are BatchNorm's statistics.
 
     Arguments as `ResNet50`; the usual picture has 299 x 299 pixels, the smallest 71 x 71.
@@ -86,10 +70,4 @@ def Xception(  # noqa: N802  (Keras' name)
     Reference: Chollet 2017, "Xception: Deep Learning with Depthwise Separable Convolutions",
         figure 5.
     """
-    inputs = entry(input_tensor, input_shape, include_top, 299)
-    x = with_top(
-        _features(inputs), include_top=include_top, pooling=pooling, classes=classes,
-        activation=classifier_activation, owner=name, pool_names=("avg_pool", None, None),
-    )  # fmt: skip
-    preprocessing = replace(PREPROCESSING_MODES["tf"], size=(299, 299))
-    return loaded(Model(inputs, x, name=name), weights, preprocessing)
+    return _features(x)
