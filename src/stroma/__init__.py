@@ -15,7 +15,7 @@ _ROOMS = (
     "activations", "applications", "backend", "callbacks", "compress", "config", "constraints",
     "data", "datasets", "diagnostics", "dtype_policies", "explain", "initializers", "layers",
     "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing",
-    "random", "regularizers", "saving", "schedules", "transfer", "utils", "zoo",
+    "random", "regularizers", "saving", "schedules", "transfer", "tree", "utils", "zoo",
 )  # fmt: skip
 _NAMES = {  # public name -> the module that defines it
     "Input": "stroma.layers",
