@@ -23,6 +23,7 @@ TRANSLATED = {
     "data/cache.py:open_cache": "a damaged cache is made anew",
     "data/folder.py:read_file": "the audit lists the file as broken, with these words",
     "data/parquet.py:picture": "the audit lists the row as broken, with these words",
+    "datasets/fashion_mnist.py:_read": "caught below, where the file is named",
     "layers/augmentation.py:Affine": "abstract methods that only this room's layers define",
     "layers/augmenting.py:Augmentation": "abstract methods that only this room's layers define",
     "layers/index_lookup.py:load_assets": "caught below, where the file is named",
