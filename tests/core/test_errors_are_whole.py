@@ -30,7 +30,6 @@ TRANSLATED = {
     "layers/tones.py:_InBytes": "abstract methods that only this file's layers define",
     "saving/archive.py:_unique": "read_json names the file and the member",
     "saving/graph_reader.py:_run": "caught where the layer that is called is named",
-    "saving/operations.py:*": "describe names the function that no file can hold",
     "saving/rebuild.py:constant": "caught where the file is named",
     "saving/safetensors.py:_unique": "caught where the file is named",
     "transfer/unlike.py:_decoded": "caught below, where the record is named",
