@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,9 @@ def theirs(name: str, **options: Any) -> Any:
 
 
 def named_weights(held: list[Any]) -> list[tuple[str, tuple[int, ...]]]:
+    # Keras counts the nameless weights of LayerScale: variable, variable_1, ...
     return [
-        (f"{layer.name}/{weight.name}", tuple(weight.numpy().shape))
+        (f"{layer.name}/{re.sub('^variable.*', 'gamma', weight.name)}", tuple(weight.numpy().shape))
         for layer in held
         for weight in layer.weights
     ]
