@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench parity clean
 .DEFAULT_GOAL := demo
 
 $(BIN)/python:
@@ -43,6 +43,9 @@ lint: $(VENV)/.lint-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+parity: $(VENV)/.test-installed
+	$(BIN)/python docs/make_parity.py
 
 bench: $(VENV)/.test-installed
 	$(BIN)/python bench/run.py

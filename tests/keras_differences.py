@@ -73,6 +73,18 @@ DIFFERENCES = (
          "callbacks.OrbaxCheckpoint:missing"),
     ),
     Difference(
+        "`FeatureSpace` and audio folders need TensorFlow; `Config` is for Keras' own tools. "
+        "Functions on files and graphs take layers and symbolic tensors, not numbers.",
+        ("utils.FeatureSpace:missing", "utils.audio_dataset_from_directory:missing",
+         "utils.Config:missing", "utils.get_source_inputs:output",
+         "utils.serialize_keras_object:output"),
+    ),
+    Difference(
+        "As in the paper and in Keras on JAX. Keras on torch changes its variables in place and "
+        "averages the point that has moved already.",
+        ("optimizers.ScheduleFreeAdamW:output",),
+    ),
+    Difference(
         "Loss scaling belongs to `precision=` of fit; one optimizer updates all weights.",
         ("optimizers.LossScaleOptimizer:missing", "optimizers.MultiOptimizer:missing",
          "optimizers.OptimizerMap:missing"),
@@ -85,8 +97,7 @@ DIFFERENCES = (
          "ops.saturate_cast:output"),
     ),
     Difference(
-        "Memory that nobody set holds anything; which of equal halves comes first is open.",
-        ("ops.empty:output", "ops.empty_like:output", "ops.argpartition:output"),
+        "Which of equal halves comes first is open.", ("ops.argpartition:output",)
     ),
     Difference(
         "Sizes come from running the layer, so more of them are known.",
@@ -107,9 +118,28 @@ DIFFERENCES = (
         ("ops.average:example",),
     ),
     Difference(
+        "Functions of NumPy's float64 compute in float64 throughout; Keras' do or do not.",
+        ("losses.hinge:example", "losses.squared_hinge:example",
+         "losses.mean_squared_logarithmic_error:example"),
+    ),
+    Difference(
         "Keras on torch goes through floats; the docstring promises whole numbers.",
         ("ops.associative_scan:example",),
     ),
+)  # fmt: skip
+
+
+# Not as in Keras, with no reason that would excuse it: to be mended. Each line that is mended goes.
+OPEN = (
+    "layers.Equalization:file",
+    "layers.ContrastLimitedAdaptiveHistogramEqualization#1:example",  # whole numbers
+    *(f"layers.{name}#1:example" for name in (  # bounding boxes, segmentation masks
+        "AugMix", "RandAugment", "RandomColorJitter", "RandomElasticTransform", "RandomErasing",
+        "RandomFlip", "RandomGaussianBlur", "RandomInvert", "RandomPerspective", "RandomShear",
+    )),
+    "models.Model.get_state_tree#1:example",
+    "ops.view_as_complex:example",
+    "utils.split_dataset:example",
 )  # fmt: skip
 
 

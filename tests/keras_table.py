@@ -28,6 +28,7 @@ from keras_signatures import disagreement
 from keras_values import describe, difference
 from layer_examples import EXAMPLES, PREPROCESSING, SEQUENCE
 from oracle import keras
+from stroma.layers.augmenting import Augmentation
 
 ROOMS = ("layers", "losses", "metrics", "optimizers", "schedules", "initializers", "activations",
          "regularizers", "constraints", "callbacks", "applications", "ops", "random",
@@ -307,8 +308,9 @@ def layer(name: str) -> tuple[str, str, str]:
     chosen = [e for e in EXAMPLES.get(canonical, []) if e.keras]
     if name in PREPROCESSING or not chosen:
         return NOTHING, NOTHING, NOTHING
-    found = [compare_layer(lambda kit, e=e: getattr(kit, name)(**e.arguments), e.shapes)
-             for e in chosen]  # fmt: skip
+    pictures = issubclass(getattr(stroma.layers, canonical), Augmentation)  # of three colours
+    found = [compare_layer(lambda kit, e=e: getattr(kit, name)(**e.arguments),
+                           ((8, 8, 3),) if pictures else e.shapes) for e in chosen]  # fmt: skip
     return tuple(next((v for v in aspect if v != EQUAL), EQUAL) for aspect in zip(*found))
 
 
@@ -346,6 +348,10 @@ def _slopes(found: list[Any], wanted: list[Any]) -> str:
 def files(make: Callable[[Any], Any], shapes: Any, inputs: Any) -> str:
     """A `.keras` file of each library, opened by the other: the same answers."""
     libraries = stroma, keras
+    try:
+        make(keras.layers)(keras.Input(shapes[0]) if len(shapes) == 1 else inputs)
+    except Exception:  # Keras on torch cannot record Equalization
+        return NOTHING
     try:
         with tempfile.TemporaryDirectory() as folder:
             for writer, reader in (libraries, libraries[::-1]):

@@ -46,7 +46,7 @@ def describe(value: Any) -> Any:
     if inspect.isroutine(value):
         return "<function>"
     name = getattr(value, "__name__", type(value).__name__)
-    return f"<{name}>"
+    return f"<{ {'Functional': 'Model'}.get(name, name) }>"  # Keras' inner class of a Model
 
 
 def difference(ours: Any, theirs: Any, numbers: bool = True) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stroma.core.dtypes import at_least_float32, floatx, to_dtype
+from stroma.core.dtypes import at_least_float32
 from stroma.core.errors import ShapeError
 
 EPSILON = 1e-7  # Keras' `backend.epsilon()`: the floor of probabilities and divisors
@@ -28,13 +28,8 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
 
 
 def as_float(value: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """`value` as a tensor of `dtype`; else a tensor keeps its own kind, but at least float32.
-
-    NumPy's float64, which nobody chose, becomes the dtype of everything else.
-    """
+    """`value` as a tensor of `dtype`, or of its own kind but at least float32."""
     tensor = as_tensor(value)
-    if dtype is None and not isinstance(value, Tensor) and tensor.dtype == torch.float64:
-        dtype = at_least_float32(to_dtype(floatx()))
     return tensor.to(dtype or at_least_float32(tensor.dtype))
 
 

@@ -30,7 +30,7 @@ def unravel_index(indices: Tensor, *, shape: Sequence[int] | int) -> tuple[Tenso
     left = torch.where(indices < 0, indices + math.prod(shape), indices)
     found: list[Tensor] = []
     for size in reversed(shape):
-        found.insert(0, left % size)
+        found.insert(0, (left % size).int())
         left = left // size
     return tuple(found)
 

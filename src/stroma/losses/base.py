@@ -73,7 +73,9 @@ class Loss(Configurable):
             sample_weight: A weight for each sample, or for each of the values of `call`.
         """
         mask = getattr(y_pred, "_keras_mask", None)
-        y_pred = as_float(y_pred, self._dtype)
+        # an array's float64 is what nobody chose; a tensor's was chosen
+        chosen = self._dtype or (None if isinstance(y_pred, Tensor) else self.dtype)
+        y_pred = as_float(y_pred, chosen)
         y_true = as_tensor(y_true, y_pred).to(y_pred.dtype)
         values = self.call(y_true, y_pred)
         own_mask = getattr(values, "_keras_mask", None)

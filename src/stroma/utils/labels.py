@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stroma.core.casting import floating
 from stroma.core.checks import check_positive_int
 from stroma.core.errors import ArgumentError
 
@@ -61,6 +62,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     Reference: Keras' `keras.utils.normalize`.
     """
     if isinstance(x, Tensor):
+        x = floating(x, torch.float32)
         norm = torch.linalg.vector_norm(x, ord=order, dim=axis, keepdim=True)
         return x / norm.masked_fill(norm == 0, 1)
     values = np.asarray(x)
