@@ -65,7 +65,8 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"filters": 6, "kernel_size": 3, "padding": "causal", "strides": 2}, (STEPS,)),
         Example({"filters": 6, "kernel_size": 2, "dilation_rate": 2, "groups": 2}, (STEPS,)),
         Example(
-            {"filters": 2, "kernel_size": 3, "data_format": "channels_first"}, (STEPS,),
+            {"filters": 2, "kernel_size": 3, "data_format": "channels_first"},
+            (STEPS,),
             open=False,
         ),
     ],
@@ -117,8 +118,10 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({}, (STEPS,)),
         Example({"pool_size": 3, "strides": 2, "padding": "same"}, (STEPS,)),
     ],
-    "MaxPooling3D": [Example({}, (VOLUME,)), Example({"pool_size": 3, "padding": 1}, (VOLUME,),
-                                                     keras=False)],
+    "MaxPooling3D": [
+        Example({}, (VOLUME,)),
+        Example({"pool_size": 3, "padding": 1}, (VOLUME,), keras=False),
+    ],
     "AveragePooling1D": [
         Example({"pool_size": 2}, (STEPS,)),
         Example({"pool_size": 3, "strides": 2, "padding": "same"}, (STEPS,), keras=False),
@@ -147,8 +150,10 @@ EXAMPLES: dict[str, list[Example]] = {
     "ZeroPadding1D": [Example({"padding": (2, 0)}, (STEPS,)), Example({}, (STEPS,))],
     "ZeroPadding3D": [Example({"padding": ((1, 0), (2, 1), (0, 0))}, (VOLUME,))],
     "Cropping1D": [Example({"cropping": (2, 0)}, (STEPS,)), Example({}, (STEPS,))],
-    "Cropping3D": [Example({"cropping": (1, 0, 2)}, (VOLUME,), keras=False),
-                   Example({"cropping": ((1, 0), (1, 1), (2, 1))}, (VOLUME,))],
+    "Cropping3D": [
+        Example({"cropping": (1, 0, 2)}, (VOLUME,), keras=False),
+        Example({"cropping": ((1, 0), (1, 1), (2, 1))}, (VOLUME,)),
+    ],
     "MaxPooling2D": [
         Example({}),
         Example({"pool_size": 3, "strides": 2, "padding": "same"}),
@@ -211,7 +216,8 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"groups": -1, "axis": 1, "center": False}, open=False),
     ],
     "RMSNormalization": [
-        Example({"epsilon": 0.1}), Example({"axis": [1, 3]}, keras=False, open=False),
+        Example({"epsilon": 0.1}),
+        Example({"axis": [1, 3]}, keras=False, open=False),
     ],
     "UnitNormalization": [Example({}), Example({"axis": [1, 2]})],
     "GaussianNoise": [Example({"stddev": 0.5})],
@@ -240,9 +246,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "MultiHeadAttention": [
         Example({"num_heads": 2, "key_dim": 3}, Apart([(5, 6), (7, 6)])),
         Example(
-            {"num_heads": 2, "key_dim": 3, "value_dim": 4, "use_gate": True, "sliding_window": 3,
-             "attention_axes": (1,), "use_bias": False},
-            Apart([(5, 2, 6), (4, 2, 6)]), open=False,
+            {
+                "num_heads": 2,
+                "key_dim": 3,
+                "value_dim": 4,
+                "use_gate": True,
+                "sliding_window": 3,
+                "attention_axes": (1,),
+                "use_bias": False,
+            },
+            Apart([(5, 2, 6), (4, 2, 6)]),
+            open=False,
         ),
         Example(
             {"num_heads": 2, "key_dim": 3, "output_shape": 6, "dropout": 0.5},
@@ -260,7 +274,8 @@ EXAMPLES: dict[str, list[Example]] = {
         Example({"score_mode": "concat", "use_scale": True}, ((5, 6), (7, 4), (7, 6))),
     ],
     "AdditiveAttention": [
-        Example({}, ((5, 6), (7, 6))), Example({"use_scale": False}, ((5, 6), (7, 6))),
+        Example({}, ((5, 6), (7, 6))),
+        Example({"use_scale": False}, ((5, 6), (7, 6))),
     ],
     "Embedding": [
         Example({"input_dim": 7, "output_dim": 4}, (Whole((5,)),)),
@@ -287,8 +302,14 @@ EXAMPLES: dict[str, list[Example]] = {
     "ConvLSTM2D": [
         Example({"filters": 2, "kernel_size": 3, "padding": "same"}, ((3, 6, 5, 3),)),
         Example(
-            {"filters": 2, "kernel_size": (2, 3), "strides": (2, 1), "use_bias": False,
-             "return_sequences": True, "data_format": "channels_first"},
+            {
+                "filters": 2,
+                "kernel_size": (2, 3),
+                "strides": (2, 1),
+                "use_bias": False,
+                "return_sequences": True,
+                "data_format": "channels_first",
+            },
             ((3, 3, 6, 5),),
         ),
         Example(
@@ -329,8 +350,9 @@ EXAMPLES: dict[str, list[Example]] = {
     "AutoContrast": [Example({}), Example({"value_range": (-3, 3)})],
     "Equalization": [Example({"bins": 64})],
     "ContrastLimitedAdaptiveHistogramEqualization": [
-        Example({"value_range": (-3, 3), "tile_grid_size": (2, 3)},
-                keras=False, differentiable=False),
+        Example(
+            {"value_range": (-3, 3), "tile_grid_size": (2, 3)}, keras=False, differentiable=False
+        ),
     ],
     "Solarization": [Example({"threshold_factor": 0.2})],
     "RandomSharpness": [Example({"factor": 0.2})],
@@ -343,9 +365,18 @@ EXAMPLES: dict[str, list[Example]] = {
     "MelSpectrogram": [
         Example({"fft_length": 64, "sequence_stride": 20, "num_mel_bins": 8}, ((300,),)),
         Example(
-            {"fft_length": 64, "sequence_length": 50, "sequence_stride": 16, "num_mel_bins": 5,
-             "window": "hamming", "sampling_rate": 8000, "min_freq": 100.0, "max_freq": 3000.0,
-             "mag_exp": 1.0, "ref_power": 4.0},
+            {
+                "fft_length": 64,
+                "sequence_length": 50,
+                "sequence_stride": 16,
+                "num_mel_bins": 5,
+                "window": "hamming",
+                "sampling_rate": 8000,
+                "min_freq": 100.0,
+                "max_freq": 3000.0,
+                "mag_exp": 1.0,
+                "ref_power": 4.0,
+            },
             ((200,),),
         ),
         Example({"fft_length": 64, "num_mel_bins": 8, "power_to_db": False}, ((300,),)),
@@ -353,15 +384,16 @@ EXAMPLES: dict[str, list[Example]] = {
     "STFTSpectrogram": [
         Example({"frame_length": 16, **more}, ((70, 2),))
         for more in (
-            {}, {"mode": "psd", "padding": "same"},
+            {},
+            {"mode": "psd", "padding": "same"},
             {"mode": "stft", "frame_step": 5, "fft_length": 32, "scaling": "spectrum"},
-            {"mode": "magnitude", "window": None}, {"mode": "real", "periodic": True},
+            {"mode": "magnitude", "window": None},
+            {"mode": "real", "periodic": True},
         )
-    ] + [
+    ]
+    + [
         Example({"frame_length": 16, "mode": "angle"}, ((70, 2),), differentiable=False),
-        Example(
-            {"frame_length": 16, "mode": "imag", "data_format": "channels_first"}, ((2, 70),)
-        ),
+        Example({"frame_length": 16, "mode": "imag", "data_format": "channels_first"}, ((2, 70),)),
     ],
     "MaxNumBoundingBoxes": [Example({"max_number": 2})],
 }

@@ -8,6 +8,7 @@ import pytest
 
 from keras_differences import DIFFERENCES, meant
 from keras_table import EQUAL, MISSING, ROOMS, Row, bugs, rows
+from stroma.core.custom_objects import get_custom_objects
 
 DOCS = Path(__file__).parents[1] / "docs"
 QUICK = [room for room in ROOMS if room != "layers"]  # those take a minute
@@ -29,6 +30,16 @@ def tool():
 @pytest.fixture(scope="module")
 def written():
     return (DOCS / "keras-parity.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def nothing_registered():
+    """Other tests of the same process enter objects of their own, which Keras does not know."""
+    registered = get_custom_objects()
+    kept = dict(registered)
+    registered.clear()
+    yield
+    registered.update(kept)
 
 
 @pytest.mark.parametrize("room", QUICK)

@@ -16,6 +16,6 @@ global_policy = dtype_policy
 set_global_policy = set_dtype_policy
 
 __all__ = [
-    "DTypePolicy", "LossScaleOptimizer", "Policy", "dtype_policy", "global_policy", "set_dtype_policy",
-    "set_global_policy",
+    "DTypePolicy", "LossScaleOptimizer", "Policy", "dtype_policy", "global_policy",
+    "set_dtype_policy", "set_global_policy",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ def test_frequencies_on_an_axis_of_their_own(mode):
     settings = {"mode": mode, "frame_length": 16, "expand_dims": True, "padding": "same"}
     expected = keras.layers.STFTSpectrogram(**settings)(x)
     y = layers.STFTSpectrogram(**settings)(x)
-    torch.testing.assert_close(y, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)  # a log near 0 is large
 
 
 def test_each_sound_has_its_own_loudest_place():

@@ -59,7 +59,7 @@ def test_frozen_layers_branches_and_slots_are_shown(capsys):
     model.summary()
     assert "Optimizer params: 40 (160.00 B)" in capsys.readouterr().out  # m and v of 12 + 8
     model.get_layer("point").trainable = False
-    assert "point (Conv2D) frozen" in text_of(model)
+    assert "point (Conv2D) frozen" in text_of(model, line_length=108)
 
 
 def test_a_range_of_layers():

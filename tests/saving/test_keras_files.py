@@ -108,8 +108,11 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("RandomInvert", {"factor": 0.2}, PICTURE),
     ("RandomPosterization", {"factor": 4}, PICTURE),
     ("AutoContrast", {"value_range": (0, 1)}, PICTURE),
-    ("ContrastLimitedAdaptiveHistogramEqualization",
-     {"tile_grid_size": (2, 2), "clip_limit": 0.0}, PICTURE),
+    (
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        {"tile_grid_size": (2, 2), "clip_limit": 0.0},
+        PICTURE,
+    ),
     ("Solarization", {"threshold_factor": 0.2}, PICTURE),
     ("RandomSharpness", {"factor": 0.2}, PICTURE),
     ("RandomGaussianBlur", {"kernel_size": 5}, PICTURE),
@@ -182,9 +185,28 @@ def test_the_list_above_names_every_layer() -> None:
     from stroma.layers.registry import layers_registry
 
     tested = {name for name, *_ in LAYERS} | {*MERGES, *OURS, "InputLayer"}
-    tested |= {"MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention",
-               "Embedding", "ReversibleEmbedding"}  # test_attention_files.py
+    tested |= {
+        "MultiHeadAttention",
+        "GroupQueryAttention",
+        "Attention",
+        "AdditiveAttention",
+        "Embedding",
+        "ReversibleEmbedding",
+    }  # test_attention_files.py
     tested |= PREPROCESSING  # test_text_files.py
+    tested |= {
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Bidirectional",
+        "TimeDistributed",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+    }  # tests/layers/test_recurrent.py
+    tested |= {"SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"}  # inside these
+    tested |= {"LayerScale", "CustomScaleLayer"}  # in tests/applications
     same_class = {"SpatialDropout1D", "SpatialDropout3D"}
     tested |= {"Dot", "SpectralNormalization"}  # where the layers themselves are tested
     tested |= {"Pipeline", "Equalization"}  # Keras' own cannot be in a network: by their configs

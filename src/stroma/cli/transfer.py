@@ -14,7 +14,9 @@ from stroma.cli.train import options_of, run_training
 
 @command("transfer")
 @click.argument("path")
-@click.option("--base", "model", metavar="NAME", help="A network of the zoo: resnet50; or a .keras file.")
+@click.option(
+    "--base", "model", metavar="NAME", help="A network of the zoo: resnet50; or a .keras file."
+)
 @click.option("--weights", metavar="WHICH", help="A file, or a name: squeezenet1_1.")
 @click.option("--head", metavar="NAME", default="auto", show_default=True,
               help="ridge, lda, logistic...; auto compares them.")  # fmt: skip

@@ -97,5 +97,5 @@ def normalize(
 
 def unit_length(x: Tensor, axes: Sequence[int], smallest: float) -> Tensor:
     """x / max(|x|, smallest), |x| the Euclidean length over `axes`."""
-    length = torch.linalg.vector_norm(x, dim=list(axes), keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(x, dim=list(axes), keepdim=True)
     return x / length.clamp(min=smallest)

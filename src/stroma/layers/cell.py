@@ -84,7 +84,20 @@ class DroppingCell(Layer):
 
 
 class UnitsCell(DroppingCell):
-    """What the cells with `units` share: settings, weights, zeros as the first state."""
+    """What the cells with `units` share: settings, weights, zeros as the first state.
+
+    Args:
+        units: Size of each state and of the output, >= 1.
+        activation, recurrent_activation: Names or functions: of what is new, and of the gates.
+        use_bias, unit_forget_bias: Whether a bias is added, and the forget gate's begins at 1.
+        kernel_initializer, recurrent_initializer, bias_initializer: First values of W, R and b.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Penalties on W, R and b.
+        kernel_constraint, recurrent_constraint, bias_constraint: Projections after each update.
+        dropout, recurrent_dropout: Fractions of the inputs and of h to drop in training, in [0, 1].
+        reset_after: Whether the reset gate acts after the product with R.
+        seed: Makes the draws of dropout this cell's own.
+        implementation: 1: each gate drops inputs of its own; 2: all the same ones.
+    """
 
     def __init__(
         self,
