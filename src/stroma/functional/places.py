@@ -28,9 +28,10 @@ def vander(x: Tensor, *, N: int | None = None, increasing: bool = False) -> Tens
 def unravel_index(indices: Tensor, *, shape: Sequence[int] | int) -> tuple[Tensor, ...]:
     shape = (shape,) if isinstance(shape, int) else shape
     left = torch.where(indices < 0, indices + math.prod(shape), indices)
+    dtype = torch.int32 if indices.dtype == torch.int64 else indices.dtype  # as Keras: places fit
     found: list[Tensor] = []
     for size in reversed(shape):
-        found.insert(0, (left % size).int())
+        found.insert(0, (left % size).to(dtype))
         left = left // size
     return tuple(found)
 
